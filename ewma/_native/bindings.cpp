@@ -1,0 +1,13 @@
+// ewma._core: the two loops that touch every byte, the recurrence and the event-file reader.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+void bind_ema(nb::module_& m);
+void bind_events(nb::module_& m);
+
+NB_MODULE(_core, m) {
+  m.doc() = "The recurrence and the event-file reader, in C++.";
+  bind_ema(m);
+  bind_events(m);
+}
