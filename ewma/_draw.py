@@ -298,29 +298,31 @@ def _number_axis(axis: Axis, *, whole: bool) -> None:
 
 
 def _new_figure(count: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its `count` panels, a grid about as wide as a screen."""
+    """Return a figure and its `count` panels."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    columns = _grid_columns(count)
-    rows = math.ceil(count / columns)
-    width, height = {1: (7.0, 4.0), 2: (5.0, 3.2), 3: (4.2, 2.8)}.get(columns, (3.4, 2.3))
+    columns, rows, size = _grid(count)
     layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
-    figure = Figure(figsize=(columns * width, rows * height), layout=layout)
+    figure = Figure(figsize=size, layout=layout)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in places[count:]:
         unused.remove()
     return figure, places[:count]
 
 
-def _grid_columns(count: int) -> int:
-    if count == 3:
-        return 3
-    for columns, most in ((1, 1), (2, 4), (3, 9), (4, 16), (5, 30), (6, 108)):
-        if count <= most:
-            return columns
+def _grid(count: int) -> tuple[int, int, tuple[float, float]]:
+    """Return columns, rows and the figure's size in inches for `count` panels."""
+    full = {1: 1, 2: 4, 3: 9, 4: 16, 5: 30, 6: 108}  # a grid of so many columns holds so many
     # Beyond, wider as well as taller: a picture may not be higher than 2^16 pixels.
-    return math.ceil(math.sqrt(count / 3))
+    columns = next(
+        (c for c, most in full.items() if count <= most), math.ceil(math.sqrt(count / 3))
+    )
+    if count == 3:
+        columns = 3
+    rows = math.ceil(count / columns)
+    width, height = {1: (7.0, 4.0), 2: (5.0, 3.2), 3: (4.2, 2.8)}.get(columns, (3.4, 2.3))
+    return columns, rows, (columns * width, rows * height)
 
 
 def _given_axes(axes: Axes | Iterable[Axes], count: int) -> list[Axes]:
@@ -359,7 +361,7 @@ def _finish(
     figure: Figure, places: list[Axes], colours: dict[str, Any], note: str, labeller: Labeller
 ) -> None:
     """Add what belongs to the figure as a whole: the legend and the note."""
-    for place in places[: -_grid_columns(len(places))]:  # another panel stands below
+    for place in places[: -_grid(len(places))[0]]:  # another panel stands below
         place.set_xlabel("")
     if len(colours) > 1:
         rows = _legend(

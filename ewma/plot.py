@@ -78,7 +78,6 @@ def plot(
 
     Examples
     --------
-    >>> import ewma.plot
     >>> figure = plot([3.0, 1.0, 2.0, 1.5], beta=0.5)
     >>> raw, smoothed = figure.axes[0].lines
     >>> raw.get_ydata()

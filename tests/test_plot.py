@@ -16,7 +16,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ewma import _labels
-from ewma._draw import COLOURS, RAW_ALPHA, Curve, draw, run_colours, save, thin, y_limits
+from ewma._draw import (
+    COLOURS,
+    DPI,
+    RAW_ALPHA,
+    Curve,
+    _grid,
+    draw,
+    run_colours,
+    save,
+    thin,
+    y_limits,
+)
 from ewma._labels import Labeller
 from ewma._smooth import smooth
 from ewma.plot import plot, scalar_x
@@ -153,14 +164,24 @@ def test_a_series_has_its_name_for_title_and_its_index_for_x():
 def test_a_series_of_dates_is_drawn_against_dates(zone):
     index = pd.date_range("2024-03-01", periods=5, freq="D", tz=zone)
     panel = plot(pd.Series(range(5), index=index)).axes[0]
-    shown = matplotlib.dates.num2date(panel.lines[0].get_xdata(), tz=index.tz)
-    assert [moment.replace(tzinfo=index.tz) for moment in shown] == list(index.to_pydatetime())
+    shown = matplotlib.dates.num2date(panel.lines[0].get_xdata())
+    assert shown == list(pd.DatetimeIndex(index.tz_localize("UTC") if zone is None else index))
     assert panel.get_xlabel() == ("time" if zone is None else "time (Europe/Berlin)")
     drawn(panel.figure)
     assert (
         panel.get_xticklabels()[0].get_text() == "01"
         or "Mar" in panel.get_xticklabels()[0].get_text()
     )
+
+
+def test_the_clock_on_the_axis_is_the_indexs():
+    index = pd.date_range("2024-03-01", periods=5, freq="6h", tz="Asia/Kolkata")  # UTC+5:30
+    panel = plot(pd.Series(range(5), index=index)).axes[0]
+    drawn(panel.figure)
+    labels = [label.get_text() for label in panel.get_xticklabels()]
+    assert {"06:00", "12:00", "18:00"} <= set(labels)
+    ticks = matplotlib.dates.num2date(panel.get_xticks()[labels.index("06:00")])
+    assert (ticks.hour, ticks.minute) == (0, 30)
 
 
 def test_other_indexes_become_positions_or_numbers_with_a_unit():
@@ -406,6 +427,11 @@ def test_gaps_stay_gaps_and_lone_points_get_a_marker():
         assert line.get_markevery() == [3]
 
 
+def test_a_point_beside_one_without_a_place_is_lone():
+    line = draw([curve([1.0, 2.0, 3.0, 4.0], x=np.array([0.0, np.inf, 2.0, 3.0]))]).axes[0].lines[0]
+    assert line.get_markevery() == [0]
+
+
 def test_a_single_point_is_a_marker_and_a_step_is_whole():
     panel = plot(scalars(n=1)).axes[0]
     for line in panel.lines:
@@ -606,20 +632,19 @@ def test_nothing_overlaps(tags, runs):
         assert panel.bbox.height > 1.1 * figure.dpi
 
 
-@pytest.mark.parametrize("tags", [1, 2, 4, 9, 16, 30, 100, 1000])
+@pytest.mark.parametrize("tags", [1, 2, 3, 4, 9, 16, 30, 100, 108, 109, 1000, 5000])
 def test_the_figure_grows_with_the_panels_but_not_beyond_an_image(tags):
-    from ewma._draw import DPI, _new_figure
-
-    figure, places = _new_figure(tags)
-    assert len(places) == tags == len(figure.axes)
-    width, height = figure.get_size_inches()
+    columns, rows, (width, height) = _grid(tags)
+    assert columns * rows >= tags > columns * (rows - 1)
+    assert width / columns >= 3.4
+    assert height / rows >= 2.3
     assert max(width, height) * DPI < 2**16
-    assert width * height / tags >= 3.4 * 2.3
 
 
 def test_only_the_lowest_panel_of_a_column_names_x():
     figure = plot(scalars("abcde"))
     assert [panel.get_xlabel() for panel in figure.axes] == ["", "", "step", "step", "step"]
+    assert len({round(panel.get_position().y0, 3) for panel in figure.axes}) == 2
 
 
 @pytest.mark.parametrize("count", [1, 10, 20, 21, 60])
