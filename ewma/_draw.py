@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from ewma._labels import Labeller
+from ewma._panels import SMALL, date_axis, dress, given_axes, grid, new_figure
+from ewma._thin import thin
 
 if TYPE_CHECKING:
     import os
@@ -20,14 +22,12 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 DPI = 150
 RAW_ALPHA = 0.25
-SMALL = 8.0  # points: legend and note
-TITLE = 9.5
+TITLE = 9.5  # points
 LEGEND_WIDTH = 260.0  # points: the longest name in the legend
 
 # Petroff's ten (arXiv:2107.02270), made for colour-blind readers, then ten more, each the colour
@@ -117,9 +117,9 @@ def draw(
     labeller = Labeller([*panels, *runs, x_label, note])
 
     if axes is None:
-        figure, places = _new_figure(len(panels))
+        figure, places = new_figure(len(panels))
     else:
-        places = _given_axes(axes, len(panels))
+        places = given_axes(axes, len(panels))
         figure = places[0].figure.figure  # the outermost, should they lie in a subfigure
     for place, (tag, members) in zip(places, panels.items(), strict=True):
         width = place.get_position().width * figure.get_figwidth() * 72
@@ -129,7 +129,7 @@ def draw(
         labeller.style(place.title, place.xaxis.label)
     if axes is None:
         for place, members in zip(places, panels.values(), strict=True):
-            _dress(place, {curve.x.dtype.kind for curve in members})
+            dress(place, {curve.x.dtype.kind for curve in members})
         _finish(figure, places, colours, note, labeller)
     elif len(runs) > 1:
         _legend(places[0], colours, labeller, 150.0, loc="best", framealpha=0.7)
@@ -152,34 +152,6 @@ def run_colours(count: int) -> list[Any]:
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     return list(colormaps["turbo"](np.linspace(0.03, 0.97, count)))
-
-
-def thin(x: NDArray[np.float64], y: NDArray[np.float64], columns: int) -> NDArray[np.intp]:
-    """Return the indices of the samples that are needed to draw a curve `columns` pixels wide.
-
-    A million samples on a few hundred columns of pixels are slow to draw and make a file of many
-    megabytes. Of the samples in one column only the first, the last, the lowest and the highest
-    show, so the picture and its extremes stay the same (M4 aggregation, Jugel et al. 2014). A mean
-    or every k-th sample would lose the spikes.
-    """
-    n = len(x)
-    if n <= 4 * columns:
-        return np.arange(n)
-    placed = np.isfinite(x)
-    low, high = (x[placed].min(), x[placed].max()) if placed.any() else (0.0, 0.0)
-    scale = columns / (high - low) if high > low else 0.0
-    column = np.where(placed, (x - low) * scale, -1.0).astype(np.intp)
-    starts = np.flatnonzero(np.r_[True, column[1:] != column[:-1]])
-    if len(starts) > 2 * columns:  # x runs to and fro: columns of samples instead of pixels
-        starts = np.arange(columns) * n // columns
-    ends = np.r_[starts[1:], n]
-    group = np.repeat(np.arange(len(starts)), ends - starts)
-    finite = np.where(np.isfinite(y), y, np.nan)
-    kept = [starts, ends - 1]
-    for extreme in (np.fmin, np.fmax):
-        hits = np.flatnonzero(finite == extreme.reduceat(finite, starts)[group])
-        kept.append(hits[np.r_[True, np.diff(group[hits]) > 0]] if len(hits) else hits)
-    return np.unique(np.concatenate(kept))
 
 
 def y_limits(curves: Iterable[Curve]) -> tuple[float, float] | None:
@@ -244,7 +216,7 @@ def _draw_panel(
             if len(alone):  # a line through one point has no length
                 line.set(marker="o", markersize=3.0, markevery=alone.tolist())
         if dates:
-            _date_axis(place.xaxis, tz)
+            date_axis(place.xaxis, tz)
     if limits is None and not occupied:
         place.tick_params(axis="y", left=False, labelleft=False)
         place.text(
@@ -273,99 +245,17 @@ def _alone(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:])
 
 
-def _date_axis(axis: Axis, tz: tzinfo | None) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(tz=tz, minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
-    axis.set_major_locator(locator)
-    axis.set_major_formatter(ConciseDateFormatter(locator, tz=tz))  # type: ignore[no-untyped-call]
-
-
-def _number_axis(axis: Axis, *, whole: bool) -> None:
-    """Give an axis few ticks, at whole numbers perhaps, with short labels: 200k, not 200000."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
-
-    axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10], integer=whole))
-    low, high = axis.get_view_interval()
-    largest = max(abs(low), abs(high))
-    # SI prefixes end at 10^24, and have too few digits for a short stretch far from zero.
-    if 1e4 <= largest < 1e24 and high - low > 1e-2 * largest:
-        axis.set_major_formatter(EngFormatter(sep=""))
-    else:
-        plain = ScalarFormatter()
-        plain.set_powerlimits((-3, 4))
-        axis.set_major_formatter(plain)
-
-
-def _new_figure(count: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its `count` panels."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    columns, rows, size = _grid(count)
-    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
-    figure = Figure(figsize=size, layout=layout)
-    places = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for unused in places[count:]:
-        unused.remove()
-    return figure, places[:count]
-
-
-def _grid(count: int) -> tuple[int, int, tuple[float, float]]:
-    """Return columns, rows and the figure's size in inches for `count` panels."""
-    full = {1: 1, 2: 4, 3: 9, 4: 16, 5: 30, 6: 108}  # a grid of so many columns holds so many
-    # Beyond, wider as well as taller: a picture may not be higher than 2^16 pixels.
-    columns = next(
-        (c for c, most in full.items() if count <= most), math.ceil(math.sqrt(count / 3))
-    )
-    if count == 3:
-        columns = 3
-    rows = math.ceil(count / columns)
-    width, height = {1: (7.0, 4.0), 2: (5.0, 3.2), 3: (4.2, 2.8)}.get(columns, (3.4, 2.3))
-    return columns, rows, (columns * width, rows * height)
-
-
-def _given_axes(axes: Axes | Iterable[Axes], count: int) -> list[Axes]:
-    from matplotlib.axes import Axes
-
-    places = [axes] if isinstance(axes, Axes) else list(np.ravel(np.asarray(axes, dtype=object)))
-    for place in places:
-        if not isinstance(place, Axes):
-            raise TypeError(f"axes must be matplotlib Axes, got {type(place).__name__}")
-    if len(places) != count:
-        raise ValueError(
-            f"axes must be as many as the panels, one a tag: got {len(places)} axes for {count} "
-            "panels"
-        )
-    return places
-
-
-def _dress(place: Axes, kinds: set[str]) -> None:
-    """Give a new panel its look; `kinds` are those of the dtypes of x."""
-    place.spines[["top", "right"]].set_visible(False)
-    place.grid(visible=True, color="0.9", linewidth=0.6)
-    place.set_axisbelow(True)
-    place.tick_params(labelsize=SMALL, color="0.6")
-    for axis in (place.xaxis, place.yaxis):
-        axis.get_offset_text().set_fontsize(SMALL)
-    if "M" not in kinds:
-        whole = kinds <= set("iu")
-        left, right = place.get_xlim()
-        if whole and right - left < 1:  # a single step: there is no half of one
-            place.set_xlim(left - 1, right + 1)
-        _number_axis(place.xaxis, whole=whole)
-    _number_axis(place.yaxis, whole=False)
-
-
 def _finish(
     figure: Figure, places: list[Axes], colours: dict[str, Any], note: str, labeller: Labeller
 ) -> None:
     """Add what belongs to the figure as a whole: the legend and the note."""
-    for place in places[: -_grid(len(places))[0]]:  # another panel stands below
+    for place in places[: -grid(len(places))[0]]:  # another panel stands below
         place.set_xlabel("")
+    width = figure.get_figwidth() * 72
+    note = labeller.fit(note, width, SMALL)
     if len(colours) > 1:
         rows = _legend(
-            figure, colours, labeller, figure.get_figwidth() * 72, loc="outside lower center",
+            figure, colours, labeller, width, loc="outside lower center",
             frameon=False, title=note, title_fontsize=SMALL,
         )  # fmt: skip
         figure.set_figheight(figure.get_figheight() + rows * 0.17 + 0.2)

@@ -86,7 +86,7 @@ def plot(
     if x not in X_KINDS:
         raise ValueError(f"x must be one of {', '.join(map(repr, X_KINDS))}, got {x!r}")
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
-    decay = {name: value for name, value in options.items() if value is not None}
+    decay: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
         if "smoothed" not in data.columns:
             decay = decay or {"beta": DEFAULT_BETA}

@@ -21,15 +21,15 @@ from ewma._draw import (
     DPI,
     RAW_ALPHA,
     Curve,
-    _grid,
     draw,
     run_colours,
     save,
-    thin,
     y_limits,
 )
 from ewma._labels import Labeller
+from ewma._panels import grid
 from ewma._smooth import smooth
+from ewma._thin import thin
 from ewma.plot import plot, scalar_x
 
 
@@ -298,6 +298,7 @@ def test_one_given_axes_is_drawn_into():
     place = figure.subplots()
     assert plot([1.0, 2.0], axes=place) is figure
     assert len(place.lines) == 2
+    assert place.get_legend() is None
     assert figure.axes == [place]
 
 
@@ -469,6 +470,11 @@ def test_odd_numbers_are_drawn_without_a_warning(values):
     assert shown == ([] if np.isfinite(values).any() else ["no finite values"])
 
 
+def test_an_odd_index_is_drawn_without_a_warning():
+    x = [-1.7e308, 0.0, 1.0, np.inf, 1.7e308]
+    drawn(draw([curve(np.arange(5.0), x=np.array(x))]))
+
+
 @pytest.mark.parametrize("x", [[0, 2**63 - 1], [-(2**63), 2**63 - 1], [10**9, 10**9 + 1], [5, 5]])
 def test_odd_steps_are_drawn_without_a_warning(x):
     drawn(draw([curve([1.0, 2.0], x=np.array(x, dtype=np.int64))]))
@@ -540,7 +546,7 @@ def test_a_wide_gap_survives_thinning():
 
 HOSTILE = {
     "a\nb\tc\r": r"a\nb\tc\r",
-    "$x^2$ $\\frac{": "$x^2$ $\\frac{",
+    "$x^2$ $\\frac{$": "$x^2$ $\\frac{$",
     "_hidden": "_hidden",
     "\x1b[31mred\x00": r"\x1b[31mred\x00",
     "'\"=cmd|' /C calc'!A0": "'\"=cmd|' /C calc'!A0",
@@ -560,8 +566,12 @@ def no_further_fonts(monkeypatch):
 @pytest.mark.usefixtures("no_further_fonts")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_tags_and_runs_are_shown_on_one_line_as_they_are(name):
-    figure = draw([curve([1.0, 2.0], run=run, tag=name) for run in (name, "b")])
+    curves = [curve([1.0, 2.0], run=run, tag=name) for run in (name, "b")]
+    figure = draw(curves, x_label=name, note=name)
     assert figure.axes[0].get_title() == HOSTILE[name]
+    assert figure.axes[0].get_xlabel() == HOSTILE[name]
+    assert figure.legends[0].get_title().get_text() == HOSTILE[name]
+    assert draw(curves[:1], note=name).get_supxlabel() == HOSTILE[name]
     assert legend_texts(figure) == [HOSTILE[name], "b"]
     drawn(figure)
     for format in ("svg", "pdf"):
@@ -634,7 +644,7 @@ def test_nothing_overlaps(tags, runs):
 
 @pytest.mark.parametrize("tags", [1, 2, 3, 4, 9, 16, 30, 100, 108, 109, 1000, 5000])
 def test_the_figure_grows_with_the_panels_but_not_beyond_an_image(tags):
-    columns, rows, (width, height) = _grid(tags)
+    columns, rows, (width, height) = grid(tags)
     assert columns * rows >= tags > columns * (rows - 1)
     assert width / columns >= 3.4
     assert height / rows >= 2.3
