@@ -221,6 +221,12 @@ def test_a_single_column_is_named_by_the_title():
     assert figure.legends == []
 
 
+@pytest.mark.parametrize("dtype", [object, "Float64"])
+def test_a_missing_value_is_a_gap(dtype):
+    raw, _ = plot(pd.Series([1.0, pd.NA, 3.0], dtype=dtype)).axes[0].lines
+    np.testing.assert_array_equal(raw.get_ydata(), [1.0, np.nan, 3.0])
+
+
 def test_columns_of_one_name_are_all_drawn():
     figure = plot(pd.DataFrame([[1.0, 5.0], [2.0, 6.0]], columns=["x", "x"]))
     raws = [list(raw.get_ydata()) for raw, _ in pairs(figure.axes[0])]
@@ -592,6 +598,13 @@ def test_five_thousand_characters_fit_the_panel_with_their_middle_left_out():
         assert box.x1 <= figure.bbox.x1
 
 
+def test_names_are_kept_from_latex():
+    with matplotlib.rc_context({"text.usetex": True}):
+        figure = plot(scalars(["100%_#"], ["a_b", "c"]))
+    texts = [figure.axes[0].title, *figure.legends[0].get_texts()]
+    assert not any(text.get_usetex() for text in texts)
+
+
 def test_an_escape_is_not_cut_in_two():
     labeller = Labeller([])
     shown = labeller.fit("\x01" * 100, 60.0, 9.0)
@@ -649,6 +662,10 @@ def test_the_figure_grows_with_the_panels_but_not_beyond_an_image(tags):
     assert width / columns >= 3.4
     assert height / rows >= 2.3
     assert max(width, height) * DPI < 2**16
+
+
+def test_three_panels_stand_in_a_row():
+    assert grid(3)[:2] == (3, 1)
 
 
 def test_only_the_lowest_panel_of_a_column_names_x():
