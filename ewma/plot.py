@@ -1,0 +1,273 @@
+"""`ewma.plot`: pandas objects and arrays as pictures of raw and smoothed curves."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
+
+import numpy as np
+
+from ewma._draw import Curve, draw
+from ewma._smooth import smooth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+
+DEFAULT_BETA = 0.9
+X_KINDS = ("step", "relative", "wall")
+# Seconds since 1970 from the year 1000 to 9000. A damaged file may hold any time; what lies outside
+# is drawn nowhere, for matplotlib's calendar has the years 1 to 9999 only.
+EARLIEST, LATEST = -30_610_224_000.0, 221_845_392_000.0
+SCALAR_COLUMNS = {"run", "tag", "step", "value"}
+
+
+def plot(
+    data: pd.DataFrame | pd.Series[Any] | ArrayLike,
+    beta: float | None = None,
+    *,
+    alpha: float | None = None,
+    com: float | None = None,
+    span: float | None = None,
+    halflife: float | None = None,
+    x: Literal["step", "relative", "wall"] = "step",
+    axes: Axes | Iterable[Axes] | None = None,
+) -> Figure:
+    """Draw curves smoothed, with the raw ones faint behind them.
+
+    A DataFrame of scalars gets one panel a tag and one colour a run. Anything else gets one panel:
+    a Series or an array of one dimension is one curve, a DataFrame or an array of two is a curve a
+    column, against the index.
+
+    The limits of y hold every smoothed point. Raw outliers, beyond the 1st and 99th percentiles,
+    are cut off where they would take much of the panel. A sample that is not finite is a gap.
+
+    Parameters
+    ----------
+    data
+        A DataFrame of scalars (columns run, tag, step, value, and perhaps wall_time and smoothed,
+        as `ewma.read_scalars` and `ewma.smooth_scalars` return it), any other DataFrame (its
+        columns that are numbers are drawn), a Series, or an array.
+    beta, alpha, com, span, halflife
+        How much to forget, as in `ewma.smooth`. With none of them, the column "smoothed" of a
+        DataFrame of scalars is drawn as it is, and all else is smoothed with beta = 0.9.
+    x
+        "step", "relative" (time since the first point of the run) or "wall" (date and time, UTC).
+        The last two need a DataFrame of scalars with the column wall_time.
+    axes
+        Where to draw: one matplotlib Axes a panel. By default a new figure is made.
+
+    Returns
+    -------
+    Figure
+        The new figure, or the one that `axes` belong to. pyplot does not know it: write it with
+        ``savefig``; a notebook shows it after ``%matplotlib inline``.
+
+    Raises
+    ------
+    ValueError
+        If `x` is none of the three or needs times that `data` does not have, if `data` is empty of
+        curves or has more than two dimensions, or if there are not as many axes as panels.
+    TypeError
+        If `data` does not hold real numbers.
+
+    Examples
+    --------
+    >>> figure = plot([3.0, 1.0, 2.0, 1.5], beta=0.5)
+    >>> raw, smoothed = figure.axes[0].lines
+    >>> raw.get_ydata()
+    array([3. , 1. , 2. , 1.5])
+    """
+    if x not in X_KINDS:
+        raise ValueError(f"x must be one of {', '.join(map(repr, X_KINDS))}, got {x!r}")
+    options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
+    decay: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
+        if "smoothed" not in data.columns:
+            decay = decay or {"beta": DEFAULT_BETA}
+        curves, x_label = _scalar_curves(data, x, decay)
+        note = smoothing_note(decay) if decay else ""
+        return draw(curves, x_label=x_label, note=note, axes=axes)
+    if x != "step":
+        raise ValueError(
+            f"x={x!r} needs a DataFrame of scalars, with the columns run, tag, step, wall_time and "
+            f"value, got {type(data).__name__}; leave x out to draw against the index"
+        )
+    decay = decay or {"beta": DEFAULT_BETA}
+    tz = None
+    if _is_frame(data):
+        columns = _frame_columns(data)
+        position, x_label, tz = _index_values(data.index)
+    elif _is_series(data):
+        columns = [("" if data.name is None else str(data.name), _series_values(data))]
+        position, x_label, tz = _index_values(data.index)
+    else:
+        columns = _array_columns(cast("ArrayLike", data))
+        position, x_label = np.arange(len(columns[0][1])), "index"
+    # A curve alone needs no legend, so that its name is the title.
+    named = [("", name) if len(columns) == 1 else (name, "") for name, _ in columns]
+    curves = [
+        Curve(run, tag, position, values, smooth(values, **decay))
+        for (run, tag), (_, values) in zip(named, columns, strict=True)
+    ]
+    return draw(curves, x_label=x_label, note=smoothing_note(decay), axes=axes, tz=tz)
+
+
+def smoothing_note(decay: dict[str, Any]) -> str:
+    """Say in small print how curves were smoothed: ``{"beta": 0.9}`` is the one decay given."""
+    ((name, value),) = decay.items()
+    return f"smoothed with {name} = {value}"
+
+
+def scalar_x(
+    kind: str,
+    runs: Sequence[str],
+    steps: Sequence[NDArray[Any]],
+    wall_times: Sequence[NDArray[np.float64]],
+) -> tuple[list[NDArray[Any]], str]:
+    """Choose x for the curves of a picture, which share one unit.
+
+    Parameters
+    ----------
+    kind
+        "step", "relative" or "wall".
+    runs, steps, wall_times
+        An entry a curve. Wall times are seconds since 1970, and not read where `kind` is "step".
+
+    Returns
+    -------
+    x
+        An array a curve: steps, time since the first point of the curve's run, or datetime64.
+    label
+        What x is, with its unit.
+
+    Examples
+    --------
+    >>> scalar_x("relative", ["a"], [np.arange(2)], [np.array([100.0, 220.0])])
+    ([array([0., 2.])], 'time since start (min)')
+    """
+    if kind == "step":
+        return list(steps), "step"
+    believed = [np.where((t > EARLIEST) & (t < LATEST), t, np.nan) for t in wall_times]
+    if kind == "wall":
+        # as whole microseconds, which a double holds up to the year 2255; NaN becomes NaT
+        return [(t * 1e6).round().astype("datetime64[us]") for t in believed], "wall time (UTC)"
+    starts: dict[str, float] = {}
+    for run, times in zip(runs, believed, strict=True):
+        starts[run] = np.fmin.reduce(times, initial=starts.get(run, np.inf))
+    elapsed = [times - starts[run] for run, times in zip(runs, believed, strict=True)]
+    xs, unit = _in_unit(elapsed)
+    return xs, f"time since start ({unit})"
+
+
+def _in_unit(elapsed: Sequence[NDArray[np.float64]]) -> tuple[list[NDArray[Any]], str]:
+    """Turn seconds into the largest unit of which the longest curve has at least two."""
+    longest = max((np.max(t[np.isfinite(t)], initial=0.0) for t in elapsed), default=0.0)
+    units = {"days": 86400.0, "h": 3600.0, "min": 60.0}
+    unit = next((name for name, length in units.items() if longest >= 2 * length), "s")
+    seconds = units.get(unit, 1.0)
+    return [times / seconds for times in elapsed], unit
+
+
+def _scalar_curves(frame: pd.DataFrame, x: str, decay: dict[str, Any]) -> tuple[list[Curve], str]:
+    """Cut a DataFrame of scalars into curves; without a decay its column smoothed is taken."""
+    if x != "step" and "wall_time" not in frame.columns:
+        raise ValueError(
+            f"x={x!r} needs the column wall_time (seconds since 1970), got the columns "
+            f"{', '.join(map(str, frame.columns))}; use x='step'"
+        )
+    groups = [
+        (str(run), str(tag), rows)
+        for (tag, run), rows in frame.groupby(
+            ["tag", "run"], sort=False, observed=True, dropna=False
+        )
+    ]
+    if not groups:
+        raise ValueError("data must have at least one scalar to draw, got a DataFrame without rows")
+    times = [
+        _series_values(rows["wall_time"]) if x != "step" else np.empty(0) for *_, rows in groups
+    ]
+    steps = [rows["step"].to_numpy() for *_, rows in groups]
+    xs, label = scalar_x(x, [run for run, *_ in groups], steps, times)
+    curves = []
+    for (run, tag, rows), at in zip(groups, xs, strict=True):
+        raw = _series_values(rows["value"])
+        line = smooth(raw, **decay) if decay else _series_values(rows["smoothed"])
+        curves.append(Curve(run, tag, at, raw, line))
+    return curves, label
+
+
+def _is_frame(data: object) -> TypeGuard[pd.DataFrame]:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
+
+
+def _is_series(data: object) -> TypeGuard[pd.Series[Any]]:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.Series)
+
+
+def _frame_columns(frame: pd.DataFrame) -> list[tuple[str, NDArray[np.float64]]]:
+    """Return the names and values of the columns that are numbers."""
+    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+
+    columns = [
+        (str(name), _series_values(frame.iloc[:, i]))
+        for i, (name, dtype) in enumerate(zip(frame.columns, frame.dtypes, strict=True))
+        if (is_numeric_dtype(dtype) or is_bool_dtype(dtype)) and not is_complex_dtype(dtype)
+    ]
+    if not columns:
+        found = ", ".join(f"{n} ({t})" for n, t in zip(frame.columns, frame.dtypes, strict=True))
+        raise TypeError(f"data must have a column of real numbers to draw, got {found or 'none'}")
+    return columns
+
+
+def _series_values(series: pd.Series[Any]) -> NDArray[np.float64]:
+    if series.dtype.kind in "cmM":  # numpy would drop the imaginary part, or count nanoseconds
+        raise TypeError(f"data must hold real numbers, got a Series of {series.dtype}")
+    try:
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"data must hold real numbers, got a Series of {series.dtype}") from error
+
+
+def _array_columns(data: ArrayLike) -> list[tuple[str, NDArray[np.float64]]]:
+    """Return an array's columns, named by their numbers; a single curve has no name."""
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"data must hold real numbers, got {type(data).__name__} of {array.dtype}")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
+        raise ValueError(
+            f"data must have one dimension, or two with a curve a column, got shape {array.shape}"
+        )
+    array = array.astype(np.float64)
+    if array.ndim == 1:
+        return [("", array)]
+    return [(str(j), array[:, j]) for j in range(array.shape[1])]
+
+
+def _index_values(index: pd.Index[Any]) -> tuple[NDArray[Any], str, tzinfo | None]:
+    """Return an index as x, its label, and the time zone if it is one of dates."""
+    import pandas as pd
+
+    name = "" if index.name is None else str(index.name)
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if isinstance(index, pd.DatetimeIndex):
+        utc = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+        zone = "" if index.tz is None else f" ({index.tz})"
+        return utc.to_numpy(), (name or "time") + zone, index.tz
+    if isinstance(index, pd.TimedeltaIndex):
+        (values,), unit = _in_unit([index.total_seconds().to_numpy(dtype=np.float64)])
+        return values, f"{name or 'time'} ({unit})", None
+    if index.dtype.kind in "iu" and not index.hasnans:
+        return index.to_numpy(dtype=np.int64), name or "index", None
+    if index.dtype.kind in "iuf":
+        return index.to_numpy(dtype=np.float64, na_value=np.nan), name or "index", None
+    # Names of things have no distances: they stand in their order.
+    return np.arange(len(index)), "position", None
