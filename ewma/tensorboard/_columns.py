@@ -108,7 +108,7 @@ class ColumnsBuilder:
         wall_time: npt.NDArray[np.float64],
         value: npt.NDArray[np.float64],
     ) -> None:
-        """Add rows whose `tag` counts in `tag_names`; runs come in sorted order."""
+        """Add rows whose `tag` counts in `tag_names`, all of them there; runs come sorted."""
         if len(tag) == 0:
             return
         # Two tags that are not UTF-8 can look the same; they become one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -153,13 +154,14 @@ def _read_runs(
             advance(max(before + file.size - done, 0))  # what damage made it leave out
             names = [name.decode("utf-8", "backslashreplace") for name in reader.tags]
             keep = np.array([wanted_tag(name) for name in names], bool)
-            points = reader.take()
+            tag, step, wall_time, value = reader.take()
             if not keep.all():
-                others.update(name for name in names if not wanted_tag(name))
-                rows = keep[points[0]]
-                tag, step, wall_time, value = points
-                points = tag[rows], step[rows], wall_time[rows], value[rows]
-            builder.add(run.name, names, *points)
+                others.update(itertools.compress(names, ~keep))
+                names = list(itertools.compress(names, keep))
+                rows = keep[tag]
+                tag = (np.cumsum(keep, dtype=np.int32) - np.int32(1))[tag[rows]]
+                step, wall_time, value = step[rows], wall_time[rows], value[rows]
+            builder.add(run.name, names, tag, step, wall_time, value)
     return builder.finish(), others
 
 

@@ -6,13 +6,20 @@ from collections.abc import Iterable
 MASK = 0xFFFFFFFF
 
 
+def _divided(byte: int) -> int:
+    """Return the remainder of one byte by the Castagnoli polynomial, bit by bit."""
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+REMAINDERS = [_divided(byte) for byte in range(256)]
+
+
 def crc32c(data: bytes) -> int:
-    """Divide by the Castagnoli polynomial, bit by bit."""
     crc = MASK
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ REMAINDERS[(crc ^ byte) & 255]
     return crc ^ MASK
 
 
