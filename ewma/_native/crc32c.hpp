@@ -19,8 +19,11 @@
 #include <arm_acle.h>
 #endif
 
-// GCC and Clang compile the instruction only inside a function that is marked for it; MSVC always.
-#if defined(__GNUC__) || defined(__clang__)
+// GCC and Clang compile the instruction only inside a function that is marked for it, MSVC always.
+// To newer Clangs it is a feature beside SSE4.2, of a name that older compilers do not know.
+#if defined(__clang__) && __clang_major__ >= 14
+#define EWMA_TARGET_SSE42 __attribute__((target("sse4.2,crc32")))
+#elif defined(__GNUC__) || defined(__clang__)
 #define EWMA_TARGET_SSE42 __attribute__((target("sse4.2")))
 #else
 #define EWMA_TARGET_SSE42

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -15,19 +14,18 @@ from ewma._warnings import EwmaWarning
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns
 from ewma.tensorboard._event_file import read_event_file
 from ewma.tensorboard._files import Run, find_runs
-from ewma.tensorboard._problems import UNREADABLE, Problem, shown
+from ewma.tensorboard._name_filter import NameFilter, Patterns
+from ewma.tensorboard._problems import UNREADABLE, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-Paths: TypeAlias = Path | Sequence[Path]
-Patterns: TypeAlias = str | Sequence[str] | None
+AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Paths: TypeAlias = AnyPath | Sequence[AnyPath]
 Progress: TypeAlias = Callable[[int, int], None]
 
 # The chunk stays in the processor's cache between the disk and the parser.
 _CHUNK = 1 << 18
-_LISTED = 20
 
 
 def read_scalars(
@@ -116,7 +114,7 @@ def _load(
 ) -> ScalarColumns:
     paths = _as_paths(path)
     given = ", ".join(paths)
-    wanted_tag, wanted_run = _Filter("tag", tags), _Filter("run", runs)
+    wanted_tag, wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
     found = find_runs(paths, report)
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
@@ -129,7 +127,7 @@ def _load(
 
 def _read_runs(
     runs: list[Run],
-    wanted_tag: _Filter,
+    wanted_tag: NameFilter,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> tuple[ScalarColumns, set[str]]:
@@ -163,34 +161,6 @@ def _read_runs(
                 step, wall_time, value = step[rows], wall_time[rows], value[rows]
             builder.add(run.name, names, tag, step, wall_time, value)
     return builder.finish(), others
-
-
-class _Filter:
-    """Shell patterns of which a name must match one, if there are any."""
-
-    def __init__(self, what: str, patterns: Patterns) -> None:
-        self._what = what
-        self._patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns or ())
-        for pattern in self._patterns:
-            if not isinstance(pattern, str):
-                raise TypeError(f"a pattern for a {what} must be a str, not {pattern!r}")
-
-    def __call__(self, name: str) -> bool:
-        return not self._patterns or any(
-            fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns
-        )
-
-    def nothing_left(self, path: str, names: Iterable[str]) -> Problem:
-        there = sorted(names)
-        listed = ", ".join(f"'{shown(name)}'" for name in there[:_LISTED])
-        if len(there) > _LISTED:
-            listed += f" and {len(there) - _LISTED} more"
-        patterns = ", ".join(f"'{shown(pattern)}'" for pattern in self._patterns)
-        message = (
-            f"no {self._what} matches {patterns} (a shell pattern for the whole name); there "
-            f"{'is' if len(there) == 1 else 'are'} {listed}."
-        )
-        return Problem(path, None, message, UNREADABLE)
 
 
 def _as_paths(path: Paths) -> list[str]:

@@ -134,6 +134,17 @@ class TestRecordUnderWay:
         assert reader.needed == min(length + 16, 2**64 - 1) - 12 - (1 << 20)
         assert not reader.stopped
 
+    def test_record_longer_than_protobuf_allows_is_skipped(self):
+        good = record(event(1, simple("a", 2)))
+        reader = EventReader()
+        reader.feed(good + header(2**31))
+        chunk = bytes(1 << 24)
+        for _ in range(2**31 >> 24):
+            reader.feed(chunk)
+        reader.feed(b"foot" + good)
+        assert reader.bad_event == (1, len(good))
+        assert len(points(reader)) == 2
+
     def test_damaged_length_stops(self):
         good = record(event(1, simple("a", 2)))
         bad = bytearray(good)
