@@ -64,7 +64,7 @@ class Columns {
   };
 
   void grow() {
-    blocks_.emplace_back(new Block);  // not make_unique, which would write zeros into it
+    blocks_.push_back(std::unique_ptr<Block>(new Block));  // make_unique would write zeros
     used_ = 0;
   }
 
