@@ -2,6 +2,7 @@
 
 import math
 import struct
+import sys
 
 import pytest
 from event_writer import (
@@ -135,6 +136,13 @@ class TestRecordUnderWay:
         assert not reader.stopped
 
     def test_record_longer_than_protobuf_allows_is_skipped(self):
+        resource = pytest.importorskip("resource")
+
+        def peak():
+            unit = 1 if sys.platform == "darwin" else 1024
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+        before = peak()
         good = record(event(1, simple("a", 2)))
         reader = EventReader()
         reader.feed(good + header(2**31))
@@ -144,6 +152,7 @@ class TestRecordUnderWay:
         reader.feed(b"foot" + good)
         assert reader.bad_event == (1, len(good))
         assert len(points(reader)) == 2
+        assert peak() - before < 1 << 28  # it was not kept
 
     def test_damaged_length_stops(self):
         good = record(event(1, simple("a", 2)))
