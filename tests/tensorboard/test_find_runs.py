@@ -123,11 +123,16 @@ class TestOnce:
         (top / "runs/link").symlink_to(top / "elsewhere")
         assert names(top / "runs") == ["b", "link/a"]
 
-    def test_symlink_loop_ends(self, tree):
+    def test_symlink_loop_ends(self, tree, monkeypatch):
         top = tree("a/b/tfevents")
         (top / "a/b/loop").symlink_to(top)
         (top / "a/b/self").symlink_to("self")
+        listed = []
+        monkeypatch.setattr(
+            "os.scandir", lambda path, scan=os.scandir: listed.append(path) or scan(path)
+        )
         assert names(top) == ["a/b"]
+        assert listed == [str(top), str(top / "a"), str(top / "a/b")]
 
     def test_a_folder_keeps_its_own_name(self, tree):
         top = tree("run7/x/tfevents")

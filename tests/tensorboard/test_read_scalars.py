@@ -84,6 +84,13 @@ class TestFilters:
         frame = read_scalars(runs, tags=tags)
         assert frame["value"].tolist() == values
 
+    def test_tags_left_out_among_others(self, tmp_path):
+        events = [event(i, simple("bacd"[i % 4], i)) for i in range(12)]
+        (tmp_path / "tfevents").write_bytes(event_file(*events))
+        frame = read_scalars(tmp_path, tags=["[abd]"])
+        assert frame["tag"].tolist() == ["bacd"[i % 4] for i in frame["value"].astype(int)]
+        assert frame["value"].tolist() == [0, 1, 3, 4, 5, 7, 8, 9, 11]
+
     def test_tags_left_out_leave_no_category(self, runs):
         assert read_scalars(runs, tags="acc*")["tag"].cat.categories.tolist() == ["acc/x"]
 

@@ -36,6 +36,14 @@ def test_runs_and_tags_are_joined():
     ]
 
 
+@pytest.mark.parametrize("tags", [7, 70_000])
+def test_rows_keep_the_order_written(tags):
+    codes = np.random.default_rng(0).integers(0, 7, 5000)
+    names = [f"{i:05}" for i in range(tags)]
+    got = series(build(("a", names, codes)))
+    assert got == [("a", names[i], np.flatnonzero(codes == i).tolist()) for i in range(7)]
+
+
 def test_sorted_series_are_slices():
     columns = build(("a", ["x"], [0, 0]), ("b", ["x", "y"], [0, 1]))
     assert [rows for *_, rows in columns.series()] == [slice(0, 2), slice(2, 3), slice(3, 4)]
