@@ -1,0 +1,117 @@
+// CRC-32C (Castagnoli), the checksum of event files: by the processor's instruction where it has
+// one (chosen at run time on x86-64, at compile time on Arm), by tables elsewhere.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "bytes.hpp"
+
+#if defined(__x86_64__) || (defined(_M_X64) && !defined(_M_ARM64EC))
+#define EWMA_CRC32C_SSE42 1
+#include <nmmintrin.h>
+#ifdef _MSC_VER
+#include <intrin.h>
+#endif
+#elif defined(__ARM_FEATURE_CRC32) && (defined(__aarch64__) || defined(_M_ARM64))
+#define EWMA_CRC32C_ARM 1
+#include <arm_acle.h>
+#endif
+
+// GCC and Clang compile the instruction only inside a function that is marked for it, MSVC always.
+// To newer Clangs it is a feature beside SSE4.2, of a name that older compilers do not know.
+#if defined(__clang__) && __clang_major__ >= 14
+#define EWMA_TARGET_SSE42 __attribute__((target("sse4.2,crc32")))
+#elif defined(__GNUC__) || defined(__clang__)
+#define EWMA_TARGET_SSE42 __attribute__((target("sse4.2")))
+#else
+#define EWMA_TARGET_SSE42
+#endif
+
+namespace ewma {
+
+using Crc32cTables = std::array<std::array<std::uint32_t, 256>, 8>;
+
+// tables[k][b] is what byte b does to the checksum from k bytes further back.
+constexpr Crc32cTables make_crc32c_tables() {
+  Crc32cTables tables{};
+  for (std::uint32_t b = 0; b < 256; ++b) {
+    std::uint32_t crc = b;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78u : 0u);
+    tables[0][b] = crc;
+  }
+  for (std::size_t k = 1; k < 8; ++k) {
+    for (std::size_t b = 0; b < 256; ++b) {
+      const std::uint32_t crc = tables[k - 1][b];
+      tables[k][b] = tables[0][crc & 255] ^ (crc >> 8);
+    }
+  }
+  return tables;
+}
+
+inline constexpr Crc32cTables kCrc32cTables = make_crc32c_tables();
+
+// Slicing by 8: eight look-ups that do not wait for each other.
+inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n) {
+  const Crc32cTables& t = kCrc32cTables;
+  std::uint32_t crc = 0xFFFFFFFFu;
+  for (; n >= 8; p += 8, n -= 8) {
+    const std::uint64_t w = load_le<std::uint64_t>(p) ^ crc;
+    crc = t[7][w & 255] ^ t[6][(w >> 8) & 255] ^ t[5][(w >> 16) & 255] ^ t[4][(w >> 24) & 255] ^
+          t[3][(w >> 32) & 255] ^ t[2][(w >> 40) & 255] ^ t[1][(w >> 48) & 255] ^ t[0][w >> 56];
+  }
+  for (; n > 0; ++p, --n) crc = t[0][(crc ^ *p) & 255] ^ (crc >> 8);
+  return ~crc;
+}
+
+#if defined(EWMA_CRC32C_SSE42)
+
+EWMA_TARGET_SSE42 inline std::uint32_t crc32c_sse42(const std::uint8_t* p, std::size_t n) {
+  std::uint64_t wide = 0xFFFFFFFFu;
+  for (; n >= 8; p += 8, n -= 8) wide = _mm_crc32_u64(wide, load_le<std::uint64_t>(p));
+  auto crc = static_cast<std::uint32_t>(wide);
+  if ((n & 4) != 0) {
+    crc = _mm_crc32_u32(crc, load_le<std::uint32_t>(p));
+    p += 4;
+  }
+  for (n &= 3; n > 0; ++p, --n) crc = _mm_crc32_u8(crc, *p);
+  return ~crc;
+}
+
+inline bool has_sse42() {
+#ifdef _MSC_VER
+  int registers[4];
+  __cpuid(registers, 1);
+  return ((registers[2] >> 20) & 1) != 0;
+#else
+  __builtin_cpu_init();  // this runs before main, perhaps before the compiler's own call
+  return __builtin_cpu_supports("sse4.2") != 0;
+#endif
+}
+
+using Crc32c = std::uint32_t (*)(const std::uint8_t*, std::size_t);
+inline const Crc32c crc32c = has_sse42() ? crc32c_sse42 : crc32c_portable;
+
+#elif defined(EWMA_CRC32C_ARM)
+
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) {
+  std::uint32_t crc = 0xFFFFFFFFu;
+  for (; n >= 8; p += 8, n -= 8) crc = __crc32cd(crc, load_le<std::uint64_t>(p));
+  for (; n > 0; ++p, --n) crc = __crc32cb(crc, *p);
+  return ~crc;
+}
+
+#else
+
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) { return crc32c_portable(p, n); }
+
+#endif
+
+// What a record stores: a checksum of data that holds checksums would be weak without the mask.
+inline std::uint32_t masked_crc32c(const std::uint8_t* p, std::size_t n) {
+  const std::uint32_t crc = crc32c(p, n);
+  return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
+}
+
+}  // namespace ewma

@@ -1,0 +1,104 @@
+"""One event file from the disk through the parser, and what was wrong with it."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable
+
+from ewma._core import EventReader
+from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING, Problem, unreadable
+
+
+def read_event_file(
+    path: str,
+    buffer: memoryview,
+    report: Callable[[Problem], None],
+    advance: Callable[[int], None],
+) -> EventReader:
+    """Push a file into a new parser through `buffer`, so that the file is never held whole.
+
+    Whatever is wrong is reported; the parser that is returned has everything that is good.
+    `advance` is told the bytes of each chunk.
+    """
+    reader = EventReader()
+    done = 0
+    left = 0
+    failure: OSError | None = None
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            while count := file.readinto(buffer):
+                reader.feed(buffer[:count])
+                done += count
+                advance(count)
+                left = _left(file, done) if reader.needed > 0 else 0
+                # Never wait for, nor keep, a record that the file has no room for.
+                if reader.stopped or reader.needed > left > -1:
+                    break
+    except OSError as error:
+        failure = error
+    for problem in _damage(path, reader):
+        report(problem)
+    if failure is not None:
+        report(unreadable(path, failure, done or None))
+    elif done == 0:
+        report(Problem(path, None, "the file is empty; read it again later.", UNREADABLE))
+    elif not reader.stopped and reader.needed > 0:
+        report(_cut_off(path, reader.offset, done + max(left, 0) - reader.offset))
+    return reader
+
+
+def _left(file: io.FileIO, done: int) -> int:
+    """Return the bytes that are still to come, or -1 if there is no telling."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_size < done:
+        return -1
+    return status.st_size - done
+
+
+def _damage(path: str, reader: EventReader) -> list[Problem]:
+    """Return what the parser found wrong, in the order of the file."""
+    problems = []
+    count, offset = reader.bad_data
+    if count > 0:
+        message = f"{_records(count)} a data checksum that is wrong"
+        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
+    count, offset = reader.bad_event
+    if count > 0:
+        message = f"{_records(count)} checksums that are right but no Event message in it"
+        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
+    count, offset = reader.bad_length
+    if count > 0 and offset == 0:
+        message = (
+            "not an event file: it does not begin with a length and the length's checksum; give "
+            "a file that TensorFlow, Keras, PyTorch or tensorboardX wrote."
+        )
+        problems.append(Problem(path, None, message, UNREADABLE))
+    elif count > 0:
+        message = (
+            "the length of a record has a checksum that is wrong, so that nothing after it can "
+            "be found; everything before it was read. Copy the file again from where it was "
+            "written, if the rest matters."
+        )
+        problems.append(Problem(path, offset, message, DAMAGED))
+    return sorted(problems, key=lambda problem: problem.offset or 0)
+
+
+_SKIPPED = (
+    " and left out; everything else was read. Copy the file again from where it was written, if "
+    "they matter."
+)
+
+
+def _records(count: int) -> str:
+    return "1 record has" if count == 1 else f"{count} records, of which this is the first, have"
+
+
+def _cut_off(path: str, offset: int, left_over: int) -> Problem:
+    message = (
+        f"the last record is cut off: {left_over} byte{'s are' if left_over > 1 else ' is'} left "
+        "over after the last complete one; everything before was read. If the training is still "
+        "running, read again later."
+    )
+    return Problem(path, offset, message, WARNING)

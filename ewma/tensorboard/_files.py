@@ -1,0 +1,153 @@
+"""From paths to runs and their event files."""
+# Paths stay the strings that were given: pathlib would read "" as the working folder.
+# ruff: noqa: PTH100, PTH112, PTH116, PTH119, PTH120, PTH207
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ewma.tensorboard._problems import UNREADABLE, Problem, as_text, unreadable
+
+
+class EventFile(NamedTuple):
+    """An event file and its size in bytes when it was found."""
+
+    path: str
+    size: int
+
+
+@dataclass(slots=True)
+class Run:
+    """A folder that holds event files, to be read in name order as one stream."""
+
+    name: str
+    files: list[EventFile] = field(default_factory=list)
+
+
+def find_runs(paths: Iterable[str], report: Callable[[Problem], None]) -> list[Run]:
+    """Find the event files in files, folders, trees of folders and globs, sorted by run.
+
+    A run is named after its folder, relative to the deepest folder that all the paths share.
+    """
+    expanded = [name for path in paths for name in _expand(path)]
+    shared = _shared_folder(expanded)
+    runs: dict[str, Run] = {}
+    seen: set[tuple[int, int] | str] = set()
+    for path in expanded:
+        for file, status in _event_files(path, report):
+            identity = _identity(file, status)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            folder = os.path.dirname(os.path.abspath(file))
+            if folder not in runs:
+                runs[folder] = Run(_run_name(folder, shared))
+            runs[folder].files.append(EventFile(file, status.st_size))
+    for run in runs.values():
+        run.files.sort(key=lambda file: os.path.basename(file.path))
+    return sorted(runs.values(), key=lambda run: run.name)
+
+
+def _expand(path: str) -> list[str]:
+    """Return the path itself, or what it matches as a pattern if it is not there."""
+    if os.path.lexists(path):
+        return [path]
+    return sorted(glob.glob(path, recursive=True)) or [path]
+
+
+def _shared_folder(paths: Iterable[str]) -> str | None:
+    """Return the deepest folder above all the paths, if they have one: Windows has drives."""
+    absolute = [os.path.abspath(path) for path in paths]
+    folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in absolute]
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return None
+
+
+def _run_name(folder: str, shared: str | None) -> str:
+    relative = folder if shared is None else os.path.relpath(folder, shared)
+    return as_text(relative.replace(os.sep, "/"))
+
+
+def _identity(path: str, status: os.stat_result) -> tuple[int, int] | str:
+    """Return what two paths to the same file or folder have in common."""
+    if status.st_ino == 0:  # some network file systems number nothing
+        return os.path.realpath(path)
+    return (status.st_dev, status.st_ino)
+
+
+def _event_files(
+    path: str, report: Callable[[Problem], None]
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the path if it is a file, else the event files in the tree of folders below it."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in it
+        report(unreadable(path, error))
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        yield path, status
+        return
+    explained = False
+
+    def explain(problem: Problem) -> None:
+        nonlocal explained
+        explained = True
+        report(problem)
+
+    for file in _walk(path, explain):
+        explained = True
+        yield file
+    if not explained:
+        message = (
+            "no event files in this folder (their names contain 'tfevents'); give the folder "
+            "that the training wrote its log into."
+        )
+        report(Problem(path, None, message, UNREADABLE, FileNotFoundError))
+
+
+def _walk(top: str, report: Callable[[Problem], None]) -> Iterator[tuple[str, os.stat_result]]:
+    visited: set[tuple[int, int] | str] = set()
+    stack = [top]
+    while stack:
+        folder = stack.pop()
+        try:
+            identity = _identity(folder, os.stat(folder))
+            if identity in visited:  # a symlink leads back here
+                continue
+            visited.add(identity)
+            with os.scandir(folder) as listing:
+                # Links come last, so that a folder keeps its own name and not a link's.
+                entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))
+        except OSError as error:
+            report(unreadable(folder, error))
+            continue
+        folders = {entry.path: None for entry in entries if _is_folder(entry)}
+        stack.extend(reversed(folders))
+        for entry in entries:
+            if not _is_event_file(entry.name) or entry.path in folders:
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                report(unreadable(entry.path, error))
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield entry.path, status
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_event_file(name: str) -> bool:
+    return "tfevents" in name and not name.endswith(".profile-empty")

@@ -1,0 +1,219 @@
+"""Damaged files: everything good is kept, and one line says what is wrong and where."""
+
+import pytest
+from event_writer import curve, event, event_file, header, record, simple
+from tensorboardX import SummaryWriter
+
+from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING
+from ewma.tensorboard._read import load_scalars
+
+FIRST = event_file()
+POINT = record(event(1, simple("a", 2)))
+
+
+@pytest.fixture
+def read(tmp_path):
+    path = tmp_path / "events.out.tfevents.1"
+
+    def read(data):
+        path.write_bytes(data)
+        columns, problems = load_scalars(path)
+        assert all(problem.path == str(path) for problem in problems)
+        assert all(str(problem).startswith(str(path)) for problem in problems)
+        return rows(columns), problems
+
+    return read
+
+
+def rows(columns):
+    tags = [columns.tag_names[code] for code in columns.tag]
+    return list(
+        zip(
+            tags,
+            columns.step.tolist(),
+            columns.wall_time.tolist(),
+            columns.value.tolist(),
+            strict=True,
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def real_file(tmp_path_factory):
+    """A small file of tensorboardX, as bytes."""
+    folder = tmp_path_factory.mktemp("real")
+    with SummaryWriter(str(folder)) as writer:
+        for step in range(4):
+            writer.add_scalar("loss", 1 / (step + 1), step)
+            writer.add_scalar("accuracy", step / 4, step)
+    (path,) = folder.iterdir()
+    return path.read_bytes()
+
+
+def flip(data, bit):
+    damaged = bytearray(data)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+def test_truncation_at_every_byte(read, real_file):
+    whole, problems = read(real_file)
+    assert len(whole) == 8
+    assert not problems
+    lengths = []
+    rest = real_file
+    while rest:
+        lengths.append(int.from_bytes(rest[:8], "little") + 16)
+        rest = rest[lengths[-1] :]
+    ends = [sum(lengths[:i]) for i in range(len(lengths))]
+    for size in range(1, len(real_file)):
+        got, problems = read(real_file[:size])
+        start = max(end for end in ends if end <= size)
+        assert got == whole[: max(ends.index(start) - 1, 0)]
+        if start == size:
+            assert not problems
+        else:
+            (problem,) = problems
+            assert (problem.offset, problem.exit_code) == (start, WARNING)
+            left = size - start
+            assert f"{left} byte{'s are' if left > 1 else ' is'} left over" in problem.message
+
+
+def test_flip_of_every_bit(read, real_file):
+    whole, _ = read(real_file)
+    for bit in range(8 * len(real_file)):
+        got, problems = read(flip(real_file, bit))
+        assert got == whole or problems
+        rest = iter(whole)
+        assert all(row in rest for row in got)  # nothing invented, nothing out of order
+
+
+def test_wrong_data_checksum(read):
+    bad = flip(POINT, 8 * 20)
+    got, problems = read(FIRST + POINT + bad + POINT + bad + bad + POINT)
+    assert len(got) == 3
+    (problem,) = problems
+    assert (problem.offset, problem.exit_code) == (len(FIRST + POINT), DAMAGED)
+    assert problem.message.startswith("3 records, of which this is the first, have a data checksum")
+
+
+def test_malformed_protobuf(read):
+    got, problems = read(FIRST + POINT + record(b"\x2a\x7fno") + POINT)
+    assert len(got) == 2
+    (problem,) = problems
+    assert (problem.offset, problem.exit_code) == (len(FIRST + POINT), DAMAGED)
+    assert problem.message.startswith("1 record has checksums that are right but no Event")
+
+
+def test_wrong_length_checksum(read):
+    got, problems = read(FIRST + POINT + flip(POINT, 3) + POINT)
+    assert len(got) == 1
+    (problem,) = problems
+    assert (problem.offset, problem.exit_code) == (len(FIRST + POINT), DAMAGED)
+    assert "everything before it was read" in problem.message
+
+
+def test_several_kinds_come_in_the_order_of_the_file(read):
+    _, problems = read(FIRST + record(b"\x80") + flip(POINT, 200) + POINT + POINT[:-1])
+    assert [problem.exit_code for problem in problems] == [DAMAGED, DAMAGED, WARNING]
+    offsets = [problem.offset for problem in problems]
+    assert offsets == sorted(offsets)
+
+
+@pytest.mark.parametrize("length", [2**31, 2**40, 2**63, 2**64 - 1])
+def test_length_beyond_the_file(read, length):
+    got, problems = read(FIRST + POINT + header(length) + bytes(1000))
+    assert len(got) == 1
+    (problem,) = problems
+    assert (problem.offset, problem.exit_code) == (len(FIRST + POINT), WARNING)
+    assert "1012 bytes are left over" in problem.message
+
+
+def test_length_beyond_the_file_is_not_read(tmp_path):
+    """A file with a hole of a terabyte ends at once: the record would be longer than that."""
+    path = tmp_path / "tfevents"
+    path.write_bytes(FIRST + POINT + header(2**45))
+    size = 2**40
+    with path.open("r+b") as file:
+        file.truncate(size)
+    columns, (problem,) = load_scalars(path)
+    assert len(columns) == 1
+    assert f"{size - len(FIRST + POINT)} bytes are left over" in problem.message
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n" + bytes(50), b"step,value\n" * 9, bytes(99)])
+def test_not_an_event_file(read, data):
+    got, (problem,) = read(data)
+    assert got == []
+    assert problem.exit_code == UNREADABLE
+    assert "not an event file" in problem.message
+
+
+def test_empty_file(read):
+    got, (problem,) = read(b"")
+    assert got == []
+    assert problem.exit_code == UNREADABLE
+    assert "empty" in problem.message
+
+
+def test_first_record_need_not_be_the_version(read):
+    assert read(POINT) == ([("a", 1, 1.5e9, 2)], [])
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (b"\xff\xfe", r"\xff\xfe"),
+        (b"\xed\xa0\x80", r"\xed\xa0\x80"),  # a lone surrogate
+        ("ü 損失".encode(), "ü 損失"),
+        (b'a\n"b",=cmd\x00', 'a\n"b",=cmd\x00'),
+    ],
+)
+def test_any_tag(read, tag, expected):
+    ((got, *_),), problems = read(FIRST + record(event(1, simple(tag, 2))))
+    assert got == expected
+    assert not problems
+
+
+def test_tags_that_look_the_same_become_one(read):
+    got, _ = read(FIRST + record(event(1, simple(b"\xff", 2), simple(rb"\xff", 3))))
+    assert got == [(r"\xff", 1, 1.5e9, 2), (r"\xff", 1, 1.5e9, 3)]
+
+
+def test_error_while_reading_keeps_what_was_read(tmp_path, monkeypatch):
+    data = event_file(*curve("a", [1.0] * 9000))
+    (tmp_path / "tfevents.1").write_bytes(data)
+    (tmp_path / "tfevents.2").write_bytes(event_file(*curve("b", [1.0])))
+
+    class Disk:
+        """A file whose second chunk cannot be read."""
+
+        def __init__(self, file):
+            self._file = file
+            self._chunks = 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._file.close()
+
+        def fileno(self):
+            return self._file.fileno()
+
+        def readinto(self, buffer):
+            self._chunks += 1
+            if self._chunks == 2:
+                raise OSError(5, "Input/output error")
+            return self._file.readinto(buffer)
+
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda path, *args, _open=open, **options: Disk(_open(path, *args, **options)),
+    )
+    columns, problems = load_scalars(tmp_path)
+    assert "Input/output error" in str(problems[0])
+    assert problems[0].path.endswith("tfevents.1")
+    assert problems[0].exit_code == UNREADABLE
+    assert columns.tag_names == ["a", "b"]
+    assert 5000 < len(columns) < 9001
