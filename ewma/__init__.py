@@ -1,5 +1,48 @@
-"""Bias-corrected exponential smoothing for arrays, pandas and TensorBoard's event files."""
+"""Bias-corrected exponential smoothing for arrays, pandas and TensorBoard's event files.
 
+One recurrence, a running mean that forgets:
+
+    w_t = beta * w_{t-1} + 1                      weight
+    y_t = y_{t-1} + (x_t - y_{t-1}) / w_t         mean
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ewma._decay import gain, step
+from ewma._smooth import smooth
 from ewma._warnings import EwmaWarning
 
-__all__ = ["EwmaWarning"]
+if TYPE_CHECKING:
+    from ewma._plot import plot
+    from ewma._smooth_scalars import smooth_scalars
+    from ewma.tensorboard import read_scalars
+
+__all__ = [
+    "EwmaWarning",
+    "gain",
+    "plot",
+    "read_scalars",
+    "smooth",
+    "smooth_scalars",
+    "step",
+]
+
+# What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.
+_LATER = {
+    "plot": "ewma._plot",
+    "read_scalars": "ewma.tensorboard",
+    "smooth_scalars": "ewma._smooth_scalars",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'ewma' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -268,7 +268,7 @@ def _legend(
     colours: dict[str, Any],
     labeller: Labeller,
     width: float,
-    **options: Any,  # noqa: ANN401
+    **options: Any,
 ) -> int:
     """Add one legend of all runs, `width` points wide at most, and return its number of rows."""
     from matplotlib.lines import Line2D

@@ -28,9 +28,9 @@ from ewma._draw import (
 )
 from ewma._labels import Labeller
 from ewma._panels import grid
+from ewma._plot import plot, scalar_x
 from ewma._smooth import smooth
 from ewma._thin import thin
-from ewma.plot import plot, scalar_x
 
 
 def scalars(tags=("loss",), runs=("a",), n=20, start=1.7e9, every=60.0):

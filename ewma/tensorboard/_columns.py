@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,20 @@ class ScalarColumns:
                 rows if order is None else order[rows],
             )
             start = end
+
+    @classmethod
+    def from_pandas(cls, frame: pd.DataFrame) -> ScalarColumns:
+        """Return the columns of a DataFrame that `to_pandas` made; nothing is copied."""
+        run, tag = frame["run"].cat, frame["tag"].cat
+        return cls(
+            run_names=list(run.categories),
+            tag_names=list(tag.categories),
+            run=cast("Codes", run.codes.to_numpy()),
+            tag=cast("Codes", tag.codes.to_numpy()),
+            step=frame["step"].to_numpy(),
+            wall_time=frame["wall_time"].to_numpy(),
+            value=frame["value"].to_numpy(),
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame of the same arrays, run and tag as categories."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
 import numpy as np
 
+from ewma._decay import DEFAULT_BETA
 from ewma._draw import Curve, draw
 from ewma._smooth import smooth
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-DEFAULT_BETA = 0.9
 X_KINDS = ("step", "relative", "wall")
 # Seconds since 1970 from the year 1000 to 9000. A damaged file may hold any time; what lies outside
 # is drawn nowhere, for matplotlib's calendar has the years 1 to 9999 only.

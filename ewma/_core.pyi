@@ -1,0 +1,61 @@
+"""The recurrence and the event-file reader, in C++."""
+
+import numpy
+import numpy.typing
+
+
+def smooth(x: object, out: object, outer: int, time: int, inner: int, beta: float, debias: bool, ignore_na: bool, fill: bool, portable: bool = False) -> None:
+    """
+    Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into
+    out, which may be x. portable: without this machine's special instructions.
+    """
+
+class EventReader:
+    """
+    Reads one event file that is pushed in, chunk by chunk. Not for two threads at once.
+    """
+
+    def __init__(self) -> None: ...
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Read every record that is complete with this chunk."""
+
+    def take(self) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+        """
+        Hand over the points read since the last call: tag (an index into ``tags``), step, wall time and value.
+        """
+
+    @property
+    def tags(self) -> list[bytes]:
+        """The tags that have points, in the order of their first one."""
+
+    @property
+    def offset(self) -> int:
+        """Where the record under way begins."""
+
+    @property
+    def needed(self) -> int:
+        """Bytes of the record under way known to be missing; 0 between records."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a damaged length has ended the reading."""
+
+    @property
+    def bad_length(self) -> tuple[int, int]:
+        """How many lengths had a wrong checksum, and the first one's offset."""
+
+    @property
+    def bad_data(self) -> tuple[int, int]:
+        """
+        How many records' data had a wrong checksum, and the first one's offset.
+        """
+
+    @property
+    def bad_event(self) -> tuple[int, int]:
+        """How many records were no Event, and the first one's offset."""
+
+def crc32c(data: bytes | bytearray | memoryview, portable: bool = False) -> int:
+    """
+    CRC-32C of the data, by the processor's instruction or by the portable tables.
+    """

@@ -1,0 +1,100 @@
+"""NumPy arrays, lists and tuples."""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+from collections.abc import Callable, Sequence
+from numbers import Number, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ewma.containers._opened import Opened
+
+Array = npt.NDArray[Any]
+
+# The types that the kernel takes as they are; complex numbers are pairs of these.
+NATIVE = tuple(np.dtype(t) for t in (np.float64, np.float32, np.complex128, np.complex64))
+
+
+def open_array(array: Array) -> Opened:
+    """Open an array: floats keep their type, integers and bools become float64."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            "a masked array cannot be smoothed as it is; received one of shape "
+            f"{array.shape}: give array.filled(numpy.nan), missing samples as NaN"
+        )
+    array = np.asarray(array)
+    dtype = array.dtype
+    if dtype in NATIVE and dtype.isnative:
+        return Opened(array, _same)
+    if dtype.kind in "biu":
+        return Opened(array.astype(np.float64), _same)
+    if dtype.kind == "f":  # float16, longdouble, another byte order
+        return Opened(array.astype(np.float64), _cast_to(dtype))
+    if dtype.kind == "c":
+        return Opened(array.astype(np.complex128), _cast_to(dtype))
+    if dtype.kind == "O":
+        return _open_objects(array)
+    raise TypeError(
+        f"samples must be numbers; received an array of {dtype}: {reprlib.repr(array.tolist())}"
+    )
+
+
+def open_sequence(sequence: Sequence[Any]) -> Opened:
+    """Open a list or tuple, nested or not; the result is one too."""
+    try:
+        array = np.asarray(sequence)
+    except ValueError as error:
+        raise ValueError(
+            "the rows of a nested list must have equal lengths; received a ragged one: "
+            f"{reprlib.repr(sequence)}"
+        ) from error
+    values, close_array = open_array(array)
+    kind = tuple if isinstance(sequence, tuple) else list
+    return Opened(values, lambda result: kind(close_array(result).tolist()))
+
+
+def missing_back(result: Array, missing: Array) -> Array:
+    """Return where a missing sample is still missing in the result, and so must look as before."""
+    return missing & np.isnan(result)
+
+
+def _same(result: Array) -> Array:
+    return result
+
+
+def _cast_to(dtype: np.dtype[Any]) -> Callable[[Array], Array]:
+    return lambda result: result.astype(dtype)
+
+
+def _open_objects(array: Array) -> Opened:
+    """Open an array of Python objects: numbers, and None or NA where samples are missing."""
+    pandas = sys.modules.get("pandas")
+    blanks = (None,) if pandas is None else (None, pandas.NA)
+    missing = np.array([item is blanks[0] or item is blanks[-1] for item in array.flat], bool)
+    values = np.array(
+        [
+            np.nan if gone else _as_float(item)
+            for item, gone in zip(array.flat, missing, strict=True)
+        ],
+        np.float64,
+    )
+    missing = missing.reshape(array.shape)
+
+    def close(result: Array) -> Array:
+        objects = result.astype(object)
+        back = missing_back(result, missing)
+        objects[back] = array[back]
+        return objects
+
+    return Opened(values.reshape(array.shape), close)
+
+
+def _as_float(item: Any) -> float:
+    # Decimal is a Number and no Real; complex numbers are neither wanted nor converted here.
+    if isinstance(item, Number) and (isinstance(item, Real) or hasattr(item, "as_tuple")):
+        return float(item)  # type: ignore[arg-type]
+    raise TypeError(f"samples must be real numbers, None or NA; received {item!r}")

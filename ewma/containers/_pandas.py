@@ -1,0 +1,110 @@
+"""pandas Series and DataFrames, with NumPy's, nullable and Arrow-backed dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ewma.containers._numpy import NATIVE, missing_back, open_array
+from ewma.containers._opened import Opened
+
+Array = npt.NDArray[Any]
+
+
+def open_series(series: pd.Series[Any]) -> Opened:
+    """Open a Series: index and name come back, and the dtype if it is one of floats."""
+    values, close_column = _open_column(series)
+
+    def close(result: Array) -> pd.Series[Any]:
+        column = close_column(result)
+        smoothed = pd.Series(column, index=series.index, name=series.name, copy=False)
+        _keep_attributes(series, smoothed)
+        return smoothed
+
+    return Opened(values, close)
+
+
+def open_frame(frame: pd.DataFrame) -> Opened:
+    """Open a DataFrame as one array of all columns; each gets its own dtype back."""
+    dtypes = set(frame.dtypes)
+    if len(dtypes) == 1 and (dtype := dtypes.pop()) in NATIVE and isinstance(dtype, np.dtype):
+        values = frame.to_numpy()
+
+        def close_same(result: Array) -> pd.DataFrame:
+            same = pd.DataFrame(result, index=frame.index, columns=frame.columns, copy=False)
+            _keep_attributes(frame, same)
+            return same
+
+        return Opened(values, close_same)
+
+    columns = [_open_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    common = np.result_type(np.float64, *(column.values for column in columns))
+    # Columns lie whole in memory, as in pandas.
+    values = np.empty(frame.shape, common, order="F")
+    for i, column in enumerate(columns):
+        values[:, i] = column.values
+
+    def close(result: Array) -> pd.DataFrame:
+        parts = {
+            i: column.close(result[:, i].astype(column.values.dtype, copy=False))
+            for i, column in enumerate(columns)
+        }
+        whole = pd.DataFrame(parts, index=frame.index, copy=False)
+        whole.columns = frame.columns
+        _keep_attributes(frame, whole)
+        return whole
+
+    return Opened(values, close)
+
+
+def _keep_attributes(
+    old: pd.Series[Any] | pd.DataFrame, new: pd.Series[Any] | pd.DataFrame
+) -> None:
+    if old.attrs:
+        new.attrs = dict(old.attrs)
+
+
+def _open_column(series: pd.Series[Any]) -> Opened:
+    """Open one column; what its `close` returns is an array of NumPy's or pandas' own."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufcO":
+        return open_array(series.to_numpy())
+    if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
+        return _open_arrow(series, dtype)
+    if isinstance(
+        series.array, pd.arrays.FloatingArray | pd.arrays.IntegerArray | pd.arrays.BooleanArray
+    ):
+        return _open_nullable(series)
+    raise TypeError(
+        f"samples must be numbers; received a column of {dtype}, named {series.name!r}: convert it "
+        "or leave it out"
+    )
+
+
+def _open_nullable(series: pd.Series[Any]) -> Opened:
+    missing = series.isna().to_numpy()
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    kept = np.float32 if series.dtype == "Float32" else np.float64
+
+    def close(result: Array) -> Any:
+        return pd.arrays.FloatingArray(result.astype(kept), missing_back(result, missing))
+
+    return Opened(values, close)
+
+
+def _open_arrow(series: pd.Series[Any], dtype: pd.ArrowDtype) -> Opened:
+    missing = series.isna().to_numpy()
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+    def close(result: Array) -> Any:
+        import pyarrow as pa
+
+        kept = dtype.pyarrow_dtype if dtype.kind == "f" else pa.float64()
+        cells = result.astype(kept.to_pandas_dtype())
+        back = missing_back(result, missing)
+        return pd.arrays.ArrowExtensionArray(pa.array(cells, mask=back, type=kept))
+
+    return Opened(values, close)
