@@ -1,0 +1,247 @@
+"""`ewma-smooth`: scalars from event files, smoothed, as a table, a picture or data."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from ewma._decay import beta_from
+from ewma._output_file import write_whole
+from ewma._smooth_scalars import smooth_columns
+from ewma.report import (
+    PICTURES,
+    WRITERS,
+    Smoothed,
+    series_list,
+    summary_lines,
+    summary_table,
+    write_csv,
+)
+from ewma.tensorboard._columns import ScalarColumns
+from ewma.tensorboard._problems import UNREADABLE, WARNING, shown
+from ewma.tensorboard._read import load_scalars
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_PROGRESS_AFTER = 0.5  # seconds
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"ewma-smooth {version('ewma')}")
+        context.exit()
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0, or 1 if data was damaged and left out, 2 if something could not be "
+    "read at all or the command was wrong. Whatever was good is written all the same.",
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=f"Write FILE; its suffix chooses how: {' '.join(WRITERS)}.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--beta",
+    "--smoothing",
+    "beta",
+    type=float,
+    help="Weight kept from the past, 0 to 1: TensorBoard's slider.  [default: 0.9]",
+)
+@click.option("--alpha", type=float, help="Instead: 1 - beta.")
+@click.option("--com", type=float, help="Instead: centre of mass, beta / alpha.")
+@click.option("--span", type=float, help="Instead: 2 / alpha - 1.")
+@click.option("--halflife", type=float, help="Instead: points after which half is forgotten.")
+@click.option(
+    "--tag", "tags", metavar="PATTERN", multiple=True, help="Only these tags (repeatable)."
+)
+@click.option(
+    "--run", "runs", metavar="PATTERN", multiple=True, help="Only these runs (repeatable)."
+)
+@click.option(
+    "--x",
+    type=click.Choice(["step", "relative", "wall"]),
+    help="What a picture's x axis shows.  [default: step]",
+)
+@click.option("--list", "list_only", is_flag=True, help="List runs, tags and points, and stop.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and stop.",
+)
+def main(
+    paths: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+    tags: tuple[str, ...],
+    runs: tuple[str, ...],
+    x: str | None,
+    list_only: bool,
+    **decay: float | None,
+) -> None:
+    """Smooth the scalars in TensorBoard's event files.
+
+    PATH is an event file, a run's folder, a tree of runs or a glob pattern. Every run and tag is
+    smoothed on its own, with a bias-corrected exponential moving average.
+
+    On a terminal a table comes out, in a pipe CSV, and with -o a file. PATTERN is a shell pattern
+    for the whole name, such as 'loss*'.
+    """
+    given = {name: value for name, value in decay.items() if value is not None}
+    try:
+        beta = beta_from(**given)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    if list_only and output is not None:
+        raise click.UsageError("--list writes no file: leave out -o, or --list.")
+    if x is not None and (output is None or output.suffix.lower()[1:] not in PICTURES):
+        raise click.UsageError(
+            "--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out."
+        )
+    if output is not None:
+        _check_output(output, force)
+
+    exit_code, columns = _load(paths, tags, runs)
+    if len(columns) == 0:
+        sys.exit(exit_code)
+    if list_only:
+        _to_stdout(lambda: sys.stdout.buffer.write(series_list(columns).encode()))
+        sys.exit(exit_code)
+    scalars = Smoothed(columns, smooth_columns(columns, beta), given or {"beta": beta}, x or "step")
+    if output is not None:
+        _write(scalars, output, force)
+    elif sys.stdout.isatty():
+        _to_stdout(lambda: _print_table(scalars))
+    else:
+        _to_stdout(lambda: write_csv(scalars, sys.stdout.buffer))
+    sys.exit(exit_code)
+
+
+def _check_output(output: Path, force: bool) -> None:
+    """Find before the work what would stop it afterwards."""
+    suffix = output.suffix.lower()
+    if suffix not in WRITERS:
+        _refuse(f"-o {shown(str(output))}: the suffix must be one of {' '.join(WRITERS)}.")
+    if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        _refuse("-o FILE.parquet needs pyarrow: pip install 'ewma[parquet]', or write .csv.")
+    if output.is_dir():
+        _refuse(f"-o {shown(str(output))}: this is a folder; name a file.")
+    if not output.parent.is_dir():
+        _refuse(
+            f"-o {shown(str(output))}: there is no folder {shown(str(output.parent))}; make it."
+        )
+    if output.exists() and not force:
+        _refuse_to_replace(output)
+
+
+def _refuse(message: str) -> NoReturn:
+    click.echo(f"ewma-smooth: error: {message}", err=True)
+    sys.exit(UNREADABLE)
+
+
+def _refuse_to_replace(output: Path) -> NoReturn:
+    _refuse(f"{shown(str(output))} exists already; add --force to replace it, or name another.")
+
+
+def _load(
+    paths: tuple[str, ...], tags: tuple[str, ...], runs: tuple[str, ...]
+) -> tuple[int, ScalarColumns]:
+    """Return the exit code so far and the columns; say on stderr what was wrong."""
+    with _ProgressBar() as progress:
+        columns, problems = load_scalars(paths, tags=tags, runs=runs, progress=progress)
+    for problem in problems:
+        kind = "warning" if problem.exit_code == WARNING else "error"
+        click.echo(f"ewma-smooth: {kind}: {problem}", err=True)
+    exit_code = max((problem.exit_code for problem in problems), default=0)
+    if len(columns) == 0 and exit_code != UNREADABLE:
+        exit_code = UNREADABLE
+        given = ", ".join(shown(path) for path in paths)
+        click.echo(f"ewma-smooth: error: {given}: there are no scalars in it.", err=True)
+    return exit_code, columns
+
+
+def _write(scalars: Smoothed, output: Path, force: bool) -> None:
+    try:
+        with write_whole(output, replace=force) as file:
+            WRITERS[output.suffix.lower()](scalars, file)
+    except FileExistsError:
+        _refuse_to_replace(output)
+    except OSError as error:
+        _refuse(f"-o {shown(str(output))}: {error.strerror or error}; nothing was written.")
+    click.echo(f"ewma-smooth: wrote {shown(str(output))}", err=True)
+
+
+def _print_table(scalars: Smoothed) -> None:
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    table = summary_table(scalars)
+    unbounded = console.options.update(max_width=10_000)
+    if Measurement.get(console, unbounded, table).minimum <= console.width:
+        console.print(table)
+    else:
+        click.echo(summary_lines(scalars), nl=False)
+
+
+def _to_stdout(write: Callable[[], object]) -> None:
+    """Write, and take it in peace if the reader goes away: `| head` has seen enough."""
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try to flush once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _ProgressBar:
+    """A bar on stderr, once loading has taken a while and if somebody is looking."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        return self._advance if sys.stderr.isatty() else None
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _advance(self, done: int, total: int) -> None:
+        if self._bar is None or self._task is None:
+            if time.monotonic() - self._start < _PROGRESS_AFTER:
+                return
+            from rich import progress
+            from rich.console import Console
+
+            self._bar = progress.Progress(
+                progress.TextColumn("reading"),
+                progress.BarColumn(),
+                progress.DownloadColumn(),
+                progress.TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("reading", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)
