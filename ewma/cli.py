@@ -16,6 +16,7 @@ from ewma._decay import beta_from
 from ewma._output_file import write_whole
 from ewma._smooth_scalars import smooth_columns
 from ewma.report import (
+    NAME_WIDTH,
     PICTURES,
     WRITERS,
     Smoothed,
@@ -195,8 +196,15 @@ def _print_table(scalars: Smoothed) -> None:
 
     console = Console()
     table = summary_table(scalars)
-    unbounded = console.options.update(max_width=10_000)
-    if Measurement.get(console, unbounded, table).minimum <= console.width:
+    unbounded = console.options.update(max_width=sys.maxsize)
+    # Long names may take several lines, the numbers may not.
+    foldable = sum(
+        max(Measurement.get(console, unbounded, cell).maximum for cell in column.cells) - NAME_WIDTH
+        for column in table.columns
+        if not column.no_wrap
+    )
+    widest = Measurement.get(console, unbounded, table).maximum
+    if widest - max(foldable, 0) <= console.width:
         console.print(table)
     else:
         click.echo(summary_lines(scalars), nl=False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HEADER = ("run", "tag", "step", "wall_time", "value", "smoothed")
+NAME_WIDTH = 16  # columns that a run's or tag's name has at least in the table
 _CHUNK = 10_000  # rows turned into text at a time
 
 
@@ -133,8 +134,8 @@ def summary_table(scalars: Smoothed) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("run", overflow="fold", min_width=16)
-    table.add_column("tag", overflow="fold", min_width=16)
+    table.add_column("run", overflow="fold", min_width=NAME_WIDTH)
+    table.add_column("tag", overflow="fold", min_width=NAME_WIDTH)
     for heading in ("points", "steps", "last", "smoothed", "lowest", "at step"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run, tag, rows in scalars.columns.series():

@@ -707,7 +707,7 @@ def test_nothing_global_is_touched():
 def test_importing_costs_no_matplotlib_and_drawing_no_pyplot_or_pandas():
     program = """
 import sys
-import ewma.plot
+import ewma._plot
 from ewma._draw import Curve, draw, save
 import numpy as np, io
 assert not {"matplotlib", "pandas"} & set(sys.modules), "import"
@@ -715,4 +715,4 @@ x = np.arange(3.0)
 save(draw([Curve("a", "t", x, x, x), Curve("b", "t", x, x, x)]), io.BytesIO(), "png")
 assert not {"matplotlib.pyplot", "pandas"} & set(sys.modules), "draw"
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)
