@@ -8,6 +8,13 @@ One recurrence, a running mean that forgets:
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    from ewma import _core as _core
+except ImportError as error:
+    raise ImportError(
+        "the compiled part of ewma is not beside its source folder, which Python found first; "
+        "install the clone with `pip install -e .`, or start Python elsewhere"
+    ) from error
 from ewma._decay import gain, step
 from ewma._smooth import smooth
 from ewma._warnings import EwmaWarning
