@@ -35,8 +35,8 @@ namespace EWMA_ISA {
 constexpr int kLanes = 4;   // one AVX2 register of doubles, two of SSE2 or NEON
 constexpr int kBlock = 32;  // samples that wait together
 
-// kLanes doubles, worked on side by side.
-#if defined(__GNUC__)
+// kLanes doubles, worked on side by side: a vector type of GCC and Clang, or plain loops.
+#if defined(__GNUC__) && !defined(EWMA_PLAIN_LANES)
 typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
 #else
 struct Lanes {
@@ -306,7 +306,7 @@ class Series {
       const int j = k * kLanes;
       const bool from_mean = k < gains->from_mean;
       const double start = from_mean ? mean.hi : r, rest = from_mean ? mean.lo : 0.0;
-      const Lanes change = past * load(gains->past + j) + rest;
+      const Lanes change = rest + past * load(gains->past + j);
       store(result + j, start + (load(gains->gain + j) * sums[k] + change));
     }
     if (powers_->beta < kPolishBelow) {
