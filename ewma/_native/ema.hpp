@@ -330,11 +330,10 @@ class Series {
   // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
   static void polish(const double* x, const Gains& gains, double* y) {
     for (int pass = 0; pass < 2; ++pass) {
-      Lanes before = load(y - 1);
-      for (int j = 0; j < kBlock; j += kLanes) {
-        const Lanes x_j = load(x + j), next = load(y + j + kLanes - 1);
-        store(y + j, x_j + load(gains.keep + j) * (before - x_j));
-        before = next;
+      for (int j = kBlock - kLanes; j >= 0;
+           j -= kLanes) {  // backwards: y_{j-1} is still the old one
+        const Lanes x_j = load(x + j);
+        store(y + j, x_j + load(gains.keep + j) * (load(y + j - 1) - x_j));
       }
     }
   }
