@@ -68,6 +68,11 @@ inline Lanes load(const double* x) {
 }
 inline void store(double* x, const Lanes& lanes) { std::memcpy(x, &lanes, sizeof lanes); }
 
+inline Lanes load(const float* x) { return Lanes{x[0], x[1], x[2], x[3]}; }
+inline void store(float* x, const Lanes& lanes) {
+  for (int j = 0; j < kLanes; ++j) x[j] = static_cast<float>(lanes[j]);
+}
+
 // A number as an unevaluated sum hi + lo, |lo| <= ulp(hi) / 2. The mean and the weight are carried
 // like this: over 1 / (1 - beta) samples even half an ulp a step would add up.
 struct Double2 {
@@ -126,24 +131,27 @@ struct Powers {
 };
 
 // A series' samples are multiplied by a power of two on the way in, chosen by the largest |x| so
-// far, so that neither sums near the largest double overflow nor denormals lose bits or time.
+// far, so that neither sums near the largest double overflow nor denormals lose bits or time. The
+// scale changes when a scaled sample would exceed kScaledLimit.
 struct Scale {
-  double in;     // multiplies samples
-  double out;    // 1 / in
-  double limit;  // |x| up to here may be processed at this scale
+  double in;   // multiplies samples
+  double out;  // 1 / in
 };
 constexpr double kTwoTo128 = 3.402823669209384634633746074317682e38;
-constexpr double kTwoTo640 = kTwoTo128 * kTwoTo128 * kTwoTo128 * kTwoTo128 * kTwoTo128;
-constexpr double kTwoTo896 = kTwoTo640 * kTwoTo128 * kTwoTo128;
+constexpr double kTwoTo512 = kTwoTo128 * kTwoTo128 * kTwoTo128 * kTwoTo128;
+constexpr double kTwoTo640 = kTwoTo512 * kTwoTo128;
+constexpr double kTwoTo768 = kTwoTo640 * kTwoTo128;
 constexpr double kLargest = 1.7976931348623157e308;
 constexpr Scale kScales[] = {
-    {kTwoTo640, 1 / kTwoTo640, 1 / kTwoTo640},  // all samples so far are tiny (or 0)
-    {1.0, 1.0, kTwoTo896},                      // the usual case
-    {1 / kTwoTo128, kTwoTo128, kLargest},       // some are near the largest double
+    {kTwoTo640, 1 / kTwoTo640},  // all samples so far are tiny (or 0)
+    {1.0, 1.0},                  // the usual case
+    {1 / kTwoTo768, kTwoTo768},  // some are near the largest double
 };
+constexpr double kScaledLimit = kTwoTo128 * kTwoTo128 * kTwoTo128;
+constexpr double kBlockLimit = 64 * kScaledLimit * kScaledLimit;  // of a block's sum of squares
 // A state below this, in scaled units, is zero beside any sample that led to this scale: let go of,
 // so that a long run of zeros does not end in denormals.
-constexpr double kNegligible = 1 / kTwoTo896;
+constexpr double kNegligible = 1 / kTwoTo768;
 
 // Below this beta a block's results are polished, see Series::polish.
 constexpr double kPolishBelow = 0.6;
@@ -225,9 +233,9 @@ class Series {
       }
       return;
     }
-    while (std::fabs(x) > scale_->limit) rescale();
+    while (std::fabs(x) * scale_->in > kScaledLimit) rescale();
     observe(x * scale_->in);
-    y_out = static_cast<T>(unscaled(mean_.hi));
+    y_out = static_cast<T>(bounded(mean_.hi * scale_->out));
   }
 
   void observe(double x) {
@@ -266,17 +274,15 @@ class Series {
 
   template <typename T>
   bool block(const T* x, T* y) {
-    double scaled[kBlock], results[kBlock + 1];
-    double* const result = results + 1;
-    result[-1] = mean_.hi;
-    const double limit = scale_->limit, in = scale_->in;
-    int good = 1;
-    for (int i = 0; i < kBlock; ++i) {
-      const double value = static_cast<double>(x[i]);
-      good &= std::fabs(value) <= limit;  // false for NaN and infinity too
-      scaled[i] = value * in;
+    constexpr int kGroups = kBlock / kLanes, kLast = kBlock - 1;
+    Lanes scaled[kGroups], squares = {};
+    for (int k = 0; k < kGroups; ++k) {
+      scaled[k] = scale_->in * load(x + k * kLanes);
+      squares = squares + scaled[k] * scaled[k];
     }
-    if (!good) return false;
+    // One comparison for all: NaN, infinity and what is too large for this scale.
+    const double total = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    if (!(total <= kBlockLimit)) return false;
 
     const Gains* gains = steady_;
     Gains current;
@@ -287,62 +293,73 @@ class Series {
     }
     settle();
 
-    constexpr int kGroups = kBlock / kLanes, kLast = kBlock - 1;
     // The mean of the first group: of equal samples it is their own value, exactly.
-    const double r = ((scaled[0] + scaled[1]) + (scaled[2] + scaled[3])) * (1.0 / kLanes);
-    Lanes sums[kGroups];
+    const double r =
+        ((scaled[0][0] + scaled[0][1]) + (scaled[0][2] + scaled[0][3])) * (1.0 / kLanes);
+    const Lanes all_r = {r, r, r, r};
+    double differences[kBlock];
+    for (int k = 0; k < kGroups; ++k) store(differences + k * kLanes, scaled[k] - all_r);
+    Lanes sums[kGroups];  // D_j, at first of each group alone
     for (int k = 0; k < kGroups; ++k) {
-      sums[k] = (scaled[k * kLanes] - r) * load(powers_->local + (kLanes - 1));
+      const double* d = differences + k * kLanes;
+      sums[k] = d[0] * load(powers_->local + (kLanes - 1));
       for (int i = 1; i < kLanes; ++i) {
-        sums[k] = sums[k] + (scaled[k * kLanes + i] - r) * load(powers_->local + (kLanes - 1 - i));
+        sums[k] = sums[k] + d[i] * load(powers_->local + (kLanes - 1 - i));
       }
     }
     const Lanes reach = load(powers_->power + 1);
-    for (int k = 1; k < kGroups; ++k) sums[k] = sums[k] + sums[k - 1][kLanes - 1] * reach;
+    double carry = sums[0][kLanes - 1];
+    for (int k = 1; k < kGroups; ++k) {
+      const double next = sums[k][kLanes - 1] + powers_->power[kLanes] * carry;
+      sums[k] = sums[k] + carry * reach;
+      carry = next;
+    }
 
     const Double2 mean = mean_;
     const double past = (mean.hi - r) + mean.lo;
+    Lanes means[kGroups];
     for (int k = 0; k < kGroups; ++k) {
       const int j = k * kLanes;
       const bool from_mean = k < gains->from_mean;
       const double start = from_mean ? mean.hi : r, rest = from_mean ? mean.lo : 0.0;
       const Lanes change = rest + past * load(gains->past + j);
-      store(result + j, start + (load(gains->gain + j) * sums[k] + change));
+      means[k] = start + (load(gains->gain + j) * sums[k] + change);
     }
     if (powers_->beta < kPolishBelow) {
-      polish(scaled, *gains, result);
-      mean_ = {result[kLast], 0.0};
+      for (int pass = 0; pass < 2; ++pass) polish<kGroups>(scaled, *gains, mean.hi, means);
+      mean_ = {means[kGroups - 1][kLanes - 1], 0.0};
     } else {
-      const double change =
-          gains->gain[kLast] * sums[kGroups - 1][kLanes - 1] + gains->past[kLast] * past;
+      const double change = gains->gain[kLast] * carry + gains->past[kLast] * past;
       mean_ = gains->from_mean == kGroups ? two_sum(mean.hi, change + mean.lo) : two_sum(r, change);
     }
-    const double out = scale_->out;
-    if (out <= 1.0) {
-      for (int j = 0; j < kBlock; ++j) y[j] = static_cast<T>(result[j] * out);
-    } else {
-      for (int j = 0; j < kBlock; ++j) y[j] = static_cast<T>(unscaled(result[j]));
+    for (int k = 0; k < kGroups; ++k) {
+      Lanes result = scale_->out * means[k];
+      if (scale_->out > 1.0) {
+        result =
+            Lanes{bounded(result[0]), bounded(result[1]), bounded(result[2]), bounded(result[3])};
+      }
+      store(y + k * kLanes, result);
     }
     return true;
   }
 
   // With a small beta each result is close to its sample, and to start from there,
   // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
-  static void polish(const double* x, const Gains& gains, double* y) {
-    for (int pass = 0; pass < 2; ++pass) {
-      for (int j = kBlock - kLanes; j >= 0;
-           j -= kLanes) {  // backwards: y_{j-1} is still the old one
-        const Lanes x_j = load(x + j);
-        store(y + j, x_j + load(gains.keep + j) * (load(y + j - 1) - x_j));
-      }
+  template <int kGroups>
+  static void polish(const Lanes* x, const Gains& gains, double mean, Lanes* y) {
+    double before = mean;
+    for (int k = 0; k < kGroups; ++k) {
+      const Lanes old = y[k];
+      const Lanes shifted = {before, old[0], old[1], old[2]};
+      y[k] = x[k] + load(gains.keep + k * kLanes) * (shifted - x[k]);
+      before = old[kLanes - 1];
     }
   }
 
   bool steady() const { return weight_.hi >= powers_->steady_weight; }
 
   // A mean lies within its samples; rounding must not carry it past the largest double.
-  double unscaled(double mean) const {
-    const double y = mean * scale_->out;
+  static double bounded(double y) {
     return y > kLargest ? kLargest : (y < -kLargest ? -kLargest : y);
   }
 
