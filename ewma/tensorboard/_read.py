@@ -70,8 +70,9 @@ def read_scalars(
     Examples
     --------
     >>> import ewma
-    >>> scalars = ewma.read_scalars("runs", tags="*loss*")  # doctest: +SKIP
-    >>> scalars.groupby(["run", "tag"], observed=True)["value"].last()  # doctest: +SKIP
+    >>> scalars = ewma.read_scalars("examples/runs/digits", tags="loss/train", runs="lr_0.?")
+    >>> scalars.groupby(["run", "tag"], observed=True)["value"].size().to_dict()
+    {('lr_0.1', 'loss/train'): 800, ('lr_0.3', 'loss/train'): 800}
     """
     if errors not in ("warn", "raise"):
         raise ValueError(f"errors must be 'warn' or 'raise', not {errors!r}")
