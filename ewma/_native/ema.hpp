@@ -240,7 +240,8 @@ class Series {
 
   void observe(double x) {
     const double old_weight = weight_.hi;
-    if (!steady()) {
+    const bool was_steady = steady();
+    if (!was_steady) {
       weight_ = add(multiply({powers_->beta, 0.0}, weight_), {1.0, 0.0});
     }
     seen_ = true;
@@ -248,10 +249,10 @@ class Series {
       mean_ = {x, 0.0};
       return;
     }
-    const double gain = steady() ? powers_->alpha : 1.0 / weight_.hi;
+    const double gain = was_steady ? powers_->alpha : 1.0 / weight_.hi;
     const double change = (x - mean_.hi) - mean_.lo;
     if (gain > 0.5) {  // nearer to the sample than to the mean: start there
-      const double keep = steady() ? powers_->beta : powers_->beta * old_weight * gain;
+      const double keep = was_steady ? powers_->beta : powers_->beta * old_weight * gain;
       mean_ = two_sum(x, -keep * change);
     } else {
       mean_ = two_sum(mean_.hi, gain * change + mean_.lo);
