@@ -34,10 +34,12 @@ namespace EWMA_ISA {
 
 constexpr int kLanes = 4;   // one AVX2 register of doubles, two of SSE2 or NEON
 constexpr int kBlock = 32;  // samples that wait together
+constexpr int kGroups = kBlock / kLanes;
 
 // kLanes doubles, worked on side by side: a vector type of GCC and Clang, or plain loops.
 #if defined(__GNUC__) && !defined(EWMA_PLAIN_LANES)
 typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
+inline Lanes larger(const Lanes& a, const Lanes& b) { return a > b ? a : b; }
 #else
 struct Lanes {
   double lane[kLanes];
@@ -59,7 +61,14 @@ EWMA_LANES_OPERATOR(-)
 EWMA_LANES_OPERATOR(*)
 EWMA_LANES_OPERATOR(/)
 #undef EWMA_LANES_OPERATOR
+inline Lanes larger(const Lanes& a, const Lanes& b) {
+  Lanes c;
+  for (int j = 0; j < kLanes; ++j) c.lane[j] = a.lane[j] > b.lane[j] ? a.lane[j] : b.lane[j];
+  return c;
+}
 #endif
+
+inline double larger(double a, double b) { return a > b ? a : b; }
 
 inline Lanes load(const double* x) {
   Lanes lanes;
@@ -155,6 +164,9 @@ constexpr double kNegligible = 1 / kTwoTo768;
 
 // Below this beta a block's results are polished, see Series::polish.
 constexpr double kPolishBelow = 0.6;
+// A block whose mean squared difference from r, or the mean before it, exceeds this part of the
+// largest square so far is refined, see Series::refine.
+constexpr double kWide = 0.43;
 
 // What the weight before a block makes of it.
 struct Gains {
@@ -245,6 +257,7 @@ class Series {
       weight_ = add(multiply({powers_->beta, 0.0}, weight_), {1.0, 0.0});
     }
     seen_ = true;
+    peak_ = larger(peak_, x * x);
     if (old_weight == 0.0 || powers_->beta == 0.0) {
       mean_ = {x, 0.0};
       return;
@@ -275,11 +288,13 @@ class Series {
 
   template <typename T>
   bool block(const T* x, T* y) {
-    constexpr int kGroups = kBlock / kLanes, kLast = kBlock - 1;
-    Lanes scaled[kGroups], squares = {};
+    constexpr int kLast = kBlock - 1;
+    Lanes scaled[kGroups], squares = {}, largest = {};
     for (int k = 0; k < kGroups; ++k) {
       scaled[k] = scale_->in * load(x + k * kLanes);
-      squares = squares + scaled[k] * scaled[k];
+      const Lanes square = scaled[k] * scaled[k];
+      squares = squares + square;
+      largest = larger(largest, square);
     }
     // One comparison for all: NaN, infinity and what is too large for this scale.
     const double total = (squares[0] + squares[1]) + (squares[2] + squares[3]);
@@ -299,22 +314,14 @@ class Series {
         ((scaled[0][0] + scaled[0][1]) + (scaled[0][2] + scaled[0][3])) * (1.0 / kLanes);
     const Lanes all_r = {r, r, r, r};
     double differences[kBlock];
-    for (int k = 0; k < kGroups; ++k) store(differences + k * kLanes, scaled[k] - all_r);
-    Lanes sums[kGroups];  // D_j, at first of each group alone
+    Lanes spread = {};
     for (int k = 0; k < kGroups; ++k) {
-      const double* d = differences + k * kLanes;
-      sums[k] = d[0] * load(powers_->local + (kLanes - 1));
-      for (int i = 1; i < kLanes; ++i) {
-        sums[k] = sums[k] + d[i] * load(powers_->local + (kLanes - 1 - i));
-      }
+      const Lanes difference = scaled[k] - all_r;
+      store(differences + k * kLanes, difference);
+      spread = spread + difference * difference;
     }
-    const Lanes reach = load(powers_->power + 1);
-    double carry = sums[0][kLanes - 1];
-    for (int k = 1; k < kGroups; ++k) {
-      const double next = sums[k][kLanes - 1] + powers_->power[kLanes] * carry;
-      sums[k] = sums[k] + carry * reach;
-      carry = next;
-    }
+    Lanes sums[kGroups];
+    const double carry = scan(differences, sums);
 
     const Double2 mean = mean_;
     const double past = (mean.hi - r) + mean.lo;
@@ -326,9 +333,12 @@ class Series {
       const Lanes change = rest + past * load(gains->past + j);
       means[k] = start + (load(gains->gain + j) * sums[k] + change);
     }
+    peak_ = larger(peak_, larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
     if (powers_->beta < kPolishBelow) {
-      for (int pass = 0; pass < 2; ++pass) polish<kGroups>(scaled, *gains, mean.hi, means);
+      for (int pass = 0; pass < 2; ++pass) polish(scaled, *gains, mean.hi, means);
       mean_ = {means[kGroups - 1][kLanes - 1], 0.0};
+    } else if (wide((spread[0] + spread[1]) + (spread[2] + spread[3]), past * past, *gains)) {
+      mean_ = refine(scaled, *gains, mean, means);
     } else {
       const double change = gains->gain[kLast] * carry + gains->past[kLast] * past;
       mean_ = gains->from_mean == kGroups ? two_sum(mean.hi, change + mean.lo) : two_sum(r, change);
@@ -344,9 +354,26 @@ class Series {
     return true;
   }
 
+  // sums_j = sum_{i<=j} beta^(j-i) * x_i; returns the last.
+  double scan(const double* x, Lanes* sums) const {
+    for (int k = 0; k < kGroups; ++k, x += kLanes) {
+      sums[k] = x[0] * load(powers_->local + (kLanes - 1));
+      for (int i = 1; i < kLanes; ++i) {
+        sums[k] = sums[k] + x[i] * load(powers_->local + (kLanes - 1 - i));
+      }
+    }
+    const Lanes reach = load(powers_->power + 1);
+    double carry = sums[0][kLanes - 1];
+    for (int k = 1; k < kGroups; ++k) {
+      const double next = sums[k][kLanes - 1] + powers_->power[kLanes] * carry;
+      sums[k] = sums[k] + carry * reach;
+      carry = next;
+    }
+    return carry;
+  }
+
   // With a small beta each result is close to its sample, and to start from there,
   // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
-  template <int kGroups>
   static void polish(const Lanes* x, const Gains& gains, double mean, Lanes* y) {
     double before = mean;
     for (int k = 0; k < kGroups; ++k) {
@@ -355,6 +382,35 @@ class Series {
       y[k] = x[k] + load(gains.keep + k * kLanes) * (shifted - x[k]);
       before = old[kLanes - 1];
     }
+  }
+
+  // Whether a block needs refining, from the squares of its differences and of that of the mean. At
+  // beta = 1 without bias correction the gain is 0, and so are all results.
+  bool wide(double differences, double past, const Gains& gains) const {
+    return larger(differences / kBlock, past) > kWide * peak_ && gains.gain[0] > 0.0;
+  }
+
+  // Where the samples jump as far as they reach, as in a square wave, a block's sums are large
+  // beside its results and round them off by a few ulp. By how much a result misses the recurrence,
+  //
+  //     m_j = y_{j-1} + g_j * (x_j - y_{j-1}) - y_j,
+  //
+  // is small and so known well, and adding up misses like samples gives what y_j is off by:
+  // g_j * sum_{i<=j} beta^(j-i) * m_i / g_i. Returns the last mean.
+  Double2 refine(const Lanes* x, const Gains& gains, Double2 mean, Lanes* y) const {
+    double misses[kBlock];
+    double before = mean.hi;
+    for (int k = 0; k < kGroups; ++k) {
+      const Lanes g = load(gains.gain + k * kLanes);
+      const Lanes shifted = {before, y[k][0], y[k][1], y[k][2]};
+      store(misses + k * kLanes, (shifted - y[k]) / g + (x[k] - shifted));
+      before = y[k][kLanes - 1];
+    }
+    misses[0] += (1.0 / gains.gain[0] - 1.0) * mean.lo;
+    Lanes off[kGroups];
+    const double carry = scan(misses, off);
+    for (int k = 0; k < kGroups; ++k) y[k] = y[k] + load(gains.gain + k * kLanes) * off[k];
+    return two_sum(before, gains.gain[kBlock - 1] * carry);
   }
 
   bool steady() const { return weight_.hi >= powers_->steady_weight; }
@@ -368,6 +424,7 @@ class Series {
     const double factor = scale_->out * scale_[1].in;
     ++scale_;
     mean_ = {mean_.hi * factor, mean_.lo * factor};
+    peak_ *= factor * factor;
   }
 
   void settle() {
@@ -380,6 +437,7 @@ class Series {
   const Scale* scale_ = kScales;
   Double2 mean_;  // scaled
   Double2 weight_;
+  double peak_ = 0.0;  // the largest x * x so far, scaled
   bool seen_ = false;
 };
 
