@@ -105,6 +105,4 @@ def test_smoothed_is_what_tensorboard_draws(beta):
         # Theirs cancels in 1 - weight**count: 1e-16 / (1 - weight) of the value.
         close = 4e-16 / (1 - beta) * max(map(abs, values))
         expected = tensorboard_slider(values, beta)
-        assert [float(row["smoothed"]) for row in rows] == pytest.approx(
-            expected, rel=0, abs=close
-        )
+        assert [float(row["smoothed"]) for row in rows] == pytest.approx(expected, rel=0, abs=close)
