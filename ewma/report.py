@@ -153,9 +153,9 @@ def summary_lines(scalars: Smoothed) -> str:
     for run, tag, rows in scalars.columns.series():
         s = _summary(scalars, rows)
         lines.append(
-            f"{shown(run)} {shown(tag)}: {s.points} points, steps {s.first_step} to {s.last_step}, "
-            f"last {s.last}, smoothed {s.smoothed}, lowest smoothed {s.lowest} at step "
-            f"{s.lowest_step}"
+            f"{shown(run)} {shown(tag)}: {s.points} point{'' if s.points == '1' else 's'}, "
+            f"steps {s.first_step} to {s.last_step}, last {s.last}, "
+            f"smoothed {s.smoothed}, lowest smoothed {s.lowest} at step {s.lowest_step}"
         )
     return "\n".join(lines) + "\n"
 
