@@ -56,9 +56,14 @@ def test_replaced_at_the_end(path):
 def test_error_while_writing(path, old, error):
     if old is not None:
         path.write_bytes(old)
-    with pytest.raises(error), write_whole(path, replace=True) as file:
-        file.write(b"half")
-        raise error
+
+    def write_half():
+        with write_whole(path, replace=True) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert [file.read_bytes() for file in path.parent.iterdir()] == [old] * (old is not None)
 
 
@@ -73,9 +78,14 @@ def test_no_link_without_hard_links(path, monkeypatch):
 def test_made_by_somebody_else_meanwhile(path, links, monkeypatch):
     if not links:
         monkeypatch.setattr(os, "link", _no_links)
-    with pytest.raises(FileExistsError), write_whole(path, replace=False) as file:
-        file.write(b"new")
-        path.write_bytes(b"theirs")
+
+    def write_meanwhile():
+        with write_whole(path, replace=False) as file:
+            file.write(b"new")
+            path.write_bytes(b"theirs")
+
+    with pytest.raises(FileExistsError):
+        write_meanwhile()
     assert path.read_bytes() == b"theirs"
     assert list(path.parent.iterdir()) == [path]
 

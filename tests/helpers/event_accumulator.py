@@ -5,7 +5,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 
 def theirs(path):
-    """Return {tag: [(wall_time, step, value)]} of a run's folder or a file, nothing sampled away."""
+    """Return {tag: [(wall_time, step, value)]} of a folder or a file, nothing sampled away."""
     accumulator = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0})
     accumulator.Reload()
     points = {
