@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -139,15 +139,15 @@ def main(
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
-        _to_stdout(lambda: sys.stdout.buffer.write(series_list(columns).encode()))
+        _to_stdout(lambda file: file.write(series_list(columns).encode()))
         sys.exit(exit_code)
     scalars = Smoothed(columns, smooth_columns(columns, beta), given or {"beta": beta}, x or "step")
     if output is not None:
         _write(scalars, output, force)
     elif sys.stdout.isatty():
-        _to_stdout(lambda: _print_table(scalars))
+        _to_stdout(lambda _: _print_table(scalars))
     else:
-        _to_stdout(lambda: write_csv(scalars, sys.stdout.buffer))
+        _to_stdout(lambda file: write_csv(scalars, file))
     sys.exit(exit_code)
 
 
@@ -227,16 +227,23 @@ def _print_table(scalars: Smoothed) -> None:
         click.echo(summary_lines(scalars), nl=False)
 
 
-def _to_stdout(write: Callable[[], object]) -> None:
+def _to_stdout(write: Callable[[IO[bytes]], object]) -> None:
     """Write, and take it in peace if the reader goes away: `| head` has seen enough."""
+    stdout: IO[bytes] = sys.stdout.buffer
+    # With PYTHONUNBUFFERED it is raw: it may write a part of what it is given, and no more.
+    file = io.BufferedWriter(stdout) if isinstance(stdout, io.RawIOBase) else stdout
     try:
-        write()
+        write(file)
+        file.flush()
         sys.stdout.flush()
     except OSError as error:
         # Python would try to flush once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             _refuse(f"standard output: {error.strerror or error}; not everything was written.")
+    finally:
+        if file is not stdout:
+            file.detach()  # type: ignore[attr-defined]  # it would close stdout
 
 
 class _ProgressBar:

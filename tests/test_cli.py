@@ -19,6 +19,7 @@ from command import (
     python,
     run,
     run_on_terminal,
+    surroundings,
     without_styles,
 )
 from event_writer import curve, event, event_file, header, integer, message, record, simple
@@ -131,14 +132,17 @@ class TestPipe:
 
     def test_utf8_whatever_the_locale(self, folder):
         write("tfevents", event_file(*curve("größe", [1])))
-        result = run("tfevents", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+        result = run("tfevents", env=surroundings(PYTHONIOENCODING="ascii"))
         assert result.out.splitlines()[1].startswith(".,größe,0,")
 
     @posix
     def test_reader_that_goes_away(self, folder):
         write("tfevents", record(event(1, simple("loss", 1))) * 50_000)
         process = subprocess.Popen(
-            python(MAIN, "tfevents"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            python(MAIN, "tfevents"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=surroundings(),
         )
         assert process.stdout.readline().decode() == HEADER + "\n"  # `| head -1`
         process.stdout.close()
@@ -166,6 +170,21 @@ class TestPipe:
             "ewma-smooth: error: standard output: No space left on device; not everything was "
             "written.\n",
         )
+
+    @posix
+    @pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}])
+    def test_disk_full_in_the_middle(self, one, environment):
+        limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50)); {MAIN}"
+        with Path("out").open("wb") as out:
+            result = run(one, program=limited, stdout=out, env=surroundings(**environment))
+        assert (result.code, len(result.err.splitlines())) == (2, 1)
+        assert "File too large" in result.err
+        assert len(read("out")) == 50
+
+    @posix
+    @pytest.mark.parametrize("option", [[], ["--list"]])
+    def test_unbuffered(self, one, option):
+        assert run(one, *option, env=surroundings(PYTHONUNBUFFERED="1")) == call(one, *option)
 
     @posix
     def test_no_stdout(self, one):

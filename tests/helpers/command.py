@@ -53,9 +53,20 @@ def python(program, *arguments):
     return [sys.executable, "-P", "-c", program, *map(os.fspath, arguments)]
 
 
+def surroundings(**environment):
+    """Return the environment without what would change the streams, and with some more."""
+    streams = ("COLUMNS", "LINES", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "NO_COLOR")
+    return {k: v for k, v in os.environ.items() if k not in streams} | environment
+
+
 def run(*arguments, program=MAIN, **options):
     """Run it in a process of its own, its standard streams as pipes unless given."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    options = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": surroundings(),
+        **options,
+    }
     ended = subprocess.run(python(program, *arguments), **options)
     return Result(ended.returncode, (ended.stdout or b"").decode(), (ended.stderr or b"").decode())
 
@@ -69,12 +80,11 @@ def run_on_terminal(*arguments, columns, program=MAIN, streams=("stdout",), **en
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(
         python(program, *arguments),
         **(pipes | dict.fromkeys(streams, theirs)),
-        env=inherited | {"TERM": "xterm-256color", "PYTHONUTF8": "1"} | environment,
+        env=surroundings(TERM="xterm-256color", PYTHONUTF8="1") | environment,
     )
     os.close(theirs)
     shown = b""
