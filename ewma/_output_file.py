@@ -23,15 +23,17 @@ def write_whole(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
         If `path` is there at the end and `replace` is false.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part = target.with_name(f".ewma-{secrets.token_hex(4)}.part")  # short: a name has a limit
     try:
         with part.open("xb") as file:
+            if replace:
+                # First of all, so that nobody reads here what the old file kept from them.
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copymode(target, part)
             yield file
             file.flush()
             os.fsync(file.fileno())
         if replace:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copymode(target, part)
             part.replace(target)
         else:
             _move_to_new(part, target)

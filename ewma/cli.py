@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -43,7 +44,18 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
+class _Command(click.Command):
+    """Says in one line what is wrong with the command, as it does of a file."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            _refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
+
+
 @click.command(
+    cls=_Command,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0, or 1 if data was damaged and left out, 2 if something could not be "
     "read at all or the command was wrong. Whatever was good is written all the same.",
@@ -110,41 +122,44 @@ def main(
     try:
         beta = beta_from(**given)
     except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
+        _refuse(f"{error}.")
     if list_only and output is not None:
-        raise click.UsageError("--list writes no file: leave out -o, or --list.")
+        _refuse("--list writes no file: leave out -o, or --list.")
     if x is not None and (output is None or output.suffix.lower()[1:] not in PICTURES):
-        raise click.UsageError(
-            "--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out."
-        )
+        _refuse("--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out.")
     if output is not None:
-        _check_output(output, force)
+        try:
+            _check_output(output, force)
+        except OSError as error:  # a name that is too long, a folder that may not be searched
+            _refuse(f"-o {shown(str(output))}: {error.strerror or error}.")
+    elif sys.stdout is None:  # closed by a shell's >&-
+        _refuse("there is no standard output to write to; open it, or add -o FILE.")
 
     exit_code, columns = _load(paths, tags, runs)
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
-        _to_stdout(lambda: sys.stdout.buffer.write(series_list(columns).encode()))
+        _to_stdout(lambda file: file.write(series_list(columns).encode()))
         sys.exit(exit_code)
     scalars = Smoothed(columns, smooth_columns(columns, beta), given or {"beta": beta}, x or "step")
     if output is not None:
         _write(scalars, output, force)
     elif sys.stdout.isatty():
-        _to_stdout(lambda: _print_table(scalars))
+        _to_stdout(lambda _: _print_table(scalars))
     else:
-        _to_stdout(lambda: write_csv(scalars, sys.stdout.buffer))
+        _to_stdout(lambda file: write_csv(scalars, file))
     sys.exit(exit_code)
 
 
 def _check_output(output: Path, force: bool) -> None:
     """Find before the work what would stop it afterwards."""
+    if output.is_dir():
+        _refuse(f"-o {shown(str(output))}: this is a folder; name a file.")
     suffix = output.suffix.lower()
     if suffix not in WRITERS:
         _refuse(f"-o {shown(str(output))}: the suffix must be one of {' '.join(WRITERS)}.")
     if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         _refuse("-o FILE.parquet needs pyarrow: pip install 'ewma[parquet]', or write .csv.")
-    if output.is_dir():
-        _refuse(f"-o {shown(str(output))}: this is a folder; name a file.")
     if not output.parent.is_dir():
         _refuse(
             f"-o {shown(str(output))}: there is no folder {shown(str(output.parent))}; make it."
@@ -194,6 +209,8 @@ def _print_table(scalars: Smoothed) -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
     console = Console()
     table = summary_table(scalars)
     unbounded = console.options.update(max_width=sys.maxsize)
@@ -210,14 +227,23 @@ def _print_table(scalars: Smoothed) -> None:
         click.echo(summary_lines(scalars), nl=False)
 
 
-def _to_stdout(write: Callable[[], object]) -> None:
+def _to_stdout(write: Callable[[IO[bytes]], object]) -> None:
     """Write, and take it in peace if the reader goes away: `| head` has seen enough."""
+    stdout: IO[bytes] = sys.stdout.buffer
+    # With PYTHONUNBUFFERED it is raw: it may write a part of what it is given, and no more.
+    file = io.BufferedWriter(stdout) if isinstance(stdout, io.RawIOBase) else stdout
     try:
-        write()
+        write(file)
+        file.flush()
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python would try to flush once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _refuse(f"standard output: {error.strerror or error}; not everything was written.")
+    finally:
+        if file is not stdout:
+            file.detach()  # type: ignore[attr-defined]  # it would close stdout
 
 
 class _ProgressBar:
@@ -229,7 +255,7 @@ class _ProgressBar:
         self._task: TaskID | None = None
 
     def __enter__(self) -> Callable[[int, int], None] | None:
-        return self._advance if sys.stderr.isatty() else None
+        return self._advance if sys.stderr is not None and sys.stderr.isatty() else None
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

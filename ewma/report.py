@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -59,9 +57,10 @@ def _csv_cell(name: str) -> str:
     # A spreadsheet would take such a text for a formula and run it; an apostrophe says it is text.
     if name.startswith(("=", "+", "-", "@", "\t", "\r")):
         name = "'" + name
-    cell = io.StringIO(newline="")
-    csv.writer(cell, lineterminator="").writerow([name])
-    return cell.getvalue()
+    # csv.writer quotes a newline or not, depending on Python's version.
+    if name and not any(c in name for c in ',"\r\n'):
+        return name
+    return '"' + name.replace('"', '""') + '"'
 
 
 def write_json(scalars: Smoothed, file: IO[bytes]) -> None:
@@ -154,9 +153,9 @@ def summary_lines(scalars: Smoothed) -> str:
     for run, tag, rows in scalars.columns.series():
         s = _summary(scalars, rows)
         lines.append(
-            f"{shown(run)} {shown(tag)}: {s.points} points, steps {s.first_step} to {s.last_step}, "
-            f"last {s.last}, smoothed {s.smoothed}, lowest smoothed {s.lowest} at step "
-            f"{s.lowest_step}"
+            f"{shown(run)} {shown(tag)}: {s.points} point{'' if s.points == '1' else 's'}, "
+            f"steps {s.first_step} to {s.last_step}, last {s.last}, "
+            f"smoothed {s.smoothed}, lowest smoothed {s.lowest} at step {s.lowest_step}"
         )
     return "\n".join(lines) + "\n"
 

@@ -5,37 +5,19 @@ import random
 import pandas as pd
 import pytest
 import tensorboardX
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from event_accumulator import theirs
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 from tensorboard.plugins.text.summary import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
-from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from ewma.tensorboard import read_scalars
 
 TAGS = ["train/loss", "train/accuracy", "val/loss", "größe"]
 SPECIAL = [0.0, -0.0, 1e-45, 3.4e38, float("inf"), -float("inf")]
-
-
-def theirs(folder):
-    """Return {tag: [(wall_time, step, value)]} with nothing sampled away."""
-    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
-    accumulator.Reload()
-    points = {
-        tag: [(e.wall_time, e.step, e.value) for e in accumulator.Scalars(tag)]
-        for tag in accumulator.Tags()["scalars"]
-    }
-    for tag in accumulator.Tags()["tensors"]:
-        metadata = accumulator.SummaryMetadata(tag)
-        if metadata.plugin_data.plugin_name == "scalars":
-            points[tag] = [
-                (e.wall_time, e.step, make_ndarray(e.tensor_proto).item())
-                for e in accumulator.Tensors(tag)
-            ]
-    return points
 
 
 def ours(frame):

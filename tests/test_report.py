@@ -1,0 +1,264 @@
+"""One function a format: what is written comes back as it was."""
+
+import csv
+import io
+import json
+import math
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Stream
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from ewma.report import (
+    HEADER,
+    WRITERS,
+    Smoothed,
+    series_list,
+    summary_lines,
+    summary_table,
+    write_csv,
+    write_json,
+)
+from ewma.tensorboard._columns import ScalarColumns
+
+FLOATS = [0.1, -0.0, 5e-324, 1.7976931348623157e308, 1 / 3, 1e16, 123456789.123456789, -1e-7]
+NOT_FINITE = [math.nan, math.inf, -math.inf]
+FORMULAS = ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]
+HARMLESS = [
+    "loss", "", " ", "a,b", 'a"b', '"', "a\nb", "a\r\nb", "a\rb", "\n", "'", "'=x", "a=b", "größe",
+    "损失", "\x1b[31mred", "\u202eevil", "NA", "nan", "[b]x[/b]", r"\xff", "a;b|c", "\x00",
+]  # fmt: skip
+
+
+def smoothed(values, tags=("loss",), runs=("a",), steps=None):
+    """Return the values under each tag of each run, the smoothed ones their halves."""
+    count = len(runs) * len(tags)
+    each = np.array(values, float)
+    n = len(each)
+    columns = ScalarColumns(
+        run_names=list(runs),
+        tag_names=list(tags),
+        run=np.repeat(np.arange(len(runs), dtype=np.int16), len(tags) * n),
+        tag=np.tile(np.repeat(np.arange(len(tags), dtype=np.int16), n), len(runs)),
+        step=np.tile(np.arange(n) if steps is None else np.array(steps, np.int64), count),
+        wall_time=np.tile(1.7e9 + np.arange(n) / 3, count),
+        value=np.tile(each, count),
+    )
+    return Smoothed(columns, columns.value / 2, {"beta": 0.9})
+
+
+def written(scalars, kind):
+    file = io.BytesIO()
+    WRITERS[kind](scalars, file)
+    return file.getvalue()
+
+
+def expected_rows(scalars, number=float):
+    c = scalars.columns
+    return [
+        (c.run_names[run], c.tag_names[tag], step, number(wall), number(value), number(smooth))
+        for run, tag, step, wall, value, smooth in zip(
+            *(c.run, c.tag, c.step.tolist()),
+            *(column.tolist() for column in (c.wall_time, c.value, scalars.smoothed)),
+            strict=True,
+        )
+    ]
+
+
+def csv_rows(data):
+    header, *rows = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
+    assert tuple(header) == HEADER
+    return rows
+
+
+class TestCSV:
+    def test_text(self):
+        assert written(smoothed([1, 0.1]), ".csv") == (
+            b"run,tag,step,wall_time,value,smoothed\n"
+            b"a,loss,0,1700000000.0,1.0,0.5\n"
+            b"a,loss,1,1700000000.3333333,0.1,0.05\n"
+        )
+
+    def test_exact_numbers(self):
+        scalars = smoothed(FLOATS + NOT_FINITE, steps=[*range(9), -(2**63), 2**63 - 1])
+        rows = [
+            (run, tag, int(step), *map(repr, map(float, floats)))
+            for run, tag, step, *floats in csv_rows(written(scalars, ".csv"))
+        ]
+        assert rows == expected_rows(scalars, repr)
+
+    # Before 3.1 pandas reads the last digits right only when told to, since then it says so.
+    @pytest.mark.filterwarnings("ignore:The 'float_precision' argument is deprecated")
+    def test_exact_numbers_in_pandas(self):
+        scalars = smoothed(FLOATS + NOT_FINITE)
+        frame = pd.read_csv(
+            io.BytesIO(written(scalars, ".csv")),
+            keep_default_na=False, na_values={"value": "nan"}, float_precision="round_trip",
+        )  # fmt: skip
+        assert list(map(repr, frame["value"].tolist())) == list(map(repr, FLOATS + NOT_FINITE))
+        assert frame["wall_time"].tolist() == scalars.columns.wall_time.tolist()
+        assert frame["step"].dtype == np.int64
+
+    def test_names(self):
+        names = sorted(HARMLESS)
+        rows = csv_rows(written(smoothed([1], names, names), ".csv"))
+        assert [(run, tag) for run, tag, *_ in rows] == [(r, t) for r in names for t in names]
+
+    def test_names_in_pandas(self):
+        names = sorted(HARMLESS)
+        data = written(smoothed([1], names), ".csv")
+        frame = pd.read_csv(io.BytesIO(data), keep_default_na=False)
+        assert frame["tag"].tolist() == names
+
+    @pytest.mark.parametrize("name", FORMULAS)
+    def test_formulas_become_text(self, name):
+        (row,) = csv_rows(written(smoothed([1], [name], [name]), ".csv"))
+        assert row[:2] == ["'" + name, "'" + name]
+
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, unique=True))
+    def test_any_name(self, names):
+        rows = csv_rows(written(smoothed([1], names), ".csv"))
+        for (_, tag, *_), name in zip(rows, names, strict=True):
+            assert tag in (name, "'" + name)
+            assert not tag.startswith(tuple("=+-@\t\r"))
+
+    def test_more_rows_than_a_chunk(self):
+        scalars = smoothed(np.arange(20_001))
+        rows = csv_rows(written(scalars, ".csv"))
+        assert [float(row[4]) for row in rows] == list(range(20_001))
+
+
+def reject(constant):
+    raise AssertionError(f"{constant} is no JSON")
+
+
+class TestJSON:
+    @pytest.mark.parametrize("values", [FLOATS, [1.0], np.arange(20_001)])
+    def test_exact(self, values):
+        scalars = smoothed(values, ["a", "b"] if len(values) < 10 else ["a"])
+        rows = json.loads(written(scalars, ".json"), parse_constant=reject)
+        assert {tuple(row) for row in rows} == {HEADER}
+        assert list(map(repr, rows)) == [
+            repr(dict(zip(HEADER, row, strict=True))) for row in expected_rows(scalars)
+        ]
+
+    def test_not_finite(self):
+        rows = json.loads(written(smoothed(NOT_FINITE), ".json"), parse_constant=reject)
+        assert [row["value"] for row in rows] == ["NaN", "Infinity", "-Infinity"]
+        assert [row["smoothed"] for row in rows] == ["NaN", "Infinity", "-Infinity"]
+        assert [float(row["value"]) for row in rows][1:] == [math.inf, -math.inf]
+
+    def test_names(self):
+        names = sorted(HARMLESS + FORMULAS)  # nobody runs formulas from JSON: they stay as they are
+        rows = json.loads(written(smoothed([1], names, names), ".json"))
+        assert [(row["run"], row["tag"]) for row in rows] == [(r, t) for r in names for t in names]
+
+
+class TestParquet:
+    def test_frame(self):
+        pytest.importorskip("pyarrow")
+        names = sorted(HARMLESS + FORMULAS)
+        scalars = smoothed(FLOATS + NOT_FINITE, names, ["a", "b"])
+        frame = pd.read_parquet(io.BytesIO(written(scalars, ".parquet")))
+        whole = scalars.columns.to_pandas().assign(smoothed=scalars.smoothed)
+        pd.testing.assert_frame_equal(frame, whole, check_exact=True)
+        assert frame.dtypes.astype(str).to_dict() == {
+            "run": "category",
+            "tag": "category",
+            "step": "int64",
+            "wall_time": "float64",
+            "value": "float64",
+            "smoothed": "float64",
+        }
+
+
+class TestPicture:
+    @pytest.mark.parametrize(
+        ("kind", "begins", "ends"),
+        [
+            (".png", b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
+            (".svg", b"<?xml", b"</svg>"),
+            (".pdf", b"%PDF-", b"%%EOF"),
+        ],
+    )
+    def test_whole_file_of_its_kind(self, kind, begins, ends):
+        names = [name for name in HARMLESS + FORMULAS if name.isprintable()]
+        data = written(smoothed([1, math.nan, 3], names[:4], names[4:7]), kind)
+        assert data.startswith(begins)
+        assert data.rstrip().endswith(ends)
+
+    def test_size(self):
+        data = written(smoothed([1, 2, 3]), ".png")
+        width, height = struct.unpack(">II", data[16:24])
+        assert 600 <= width <= 3000
+        assert 300 <= height <= 3000
+
+    def test_every_control_character_in_a_name(self):
+        names = ["".join(map(chr, [*range(32), 127, 0x85, 0x202E])), "$x^", "a\nb"]
+        assert written(smoothed([1, 2], names, names), ".svg").count(b"</svg>") == 1
+
+
+class TestSummary:
+    def test_lines(self):
+        assert summary_lines(smoothed([4, 2, 6], ["loss", "acc"], ["r"], [5, 9, 7])) == (
+            "r loss: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
+            "r acc: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
+        )
+
+    def test_one_point(self):
+        assert summary_lines(smoothed([1 / 3])) == (
+            "a loss: 1 point, steps 0 to 0, last 0.33333, smoothed 0.16667, "
+            "lowest smoothed 0.16667 at step 0\n"
+        )
+
+    def test_lowest_is_finite(self):
+        text = summary_lines(smoothed([math.nan, -math.inf, 8, 4, math.inf]))
+        assert "last inf, smoothed inf, lowest smoothed 2 at step 3" in text
+
+    def test_lowest_of_nothing_finite(self):
+        assert "lowest smoothed - at step -" in summary_lines(smoothed(NOT_FINITE))
+
+    def test_table_has_what_the_lines_have(self):
+        scalars = smoothed([4, 2, 6], ["loss"], ["r"], [5, 9, 7])
+        text = rendered(scalars, 100)
+        (row,) = [line for line in text.splitlines() if "loss" in line]
+        assert row.split() == ["r", "loss", "3", "5..7", "6", "3", "1", "9"]
+
+    @pytest.mark.parametrize("width", [82, 100, 300])
+    def test_table_escapes_and_stays_within_the_width(self, width):
+        names = [*HARMLESS, *FORMULAS, "x" * 400, "损" * 200]
+        text = rendered(smoothed([1], names, names[:2]), width)
+        assert text.replace("\n", "").isprintable()
+        assert max(map(cell_len, text.splitlines())) <= width
+        for shown in (r"a\nb", r"\x1b[31mred", r"\u202eevil", "[b]x[/b]", r"\x00"):
+            assert shown in text
+        assert text.count("x" * 16) >= 2
+
+    def test_list(self):
+        scalars = smoothed([1, 2], ["a\tb\nc", "=x"], ["r"])
+        assert series_list(scalars.columns) == ("run\ttag\tpoints\nr\ta\\tb\\nc\t2\nr\t=x\t2\n")
+
+
+def rendered(scalars, width):
+    stream = Stream()
+    Console(file=stream, width=width).print(summary_table(scalars))
+    return stream.text()
+
+
+@pytest.mark.parametrize("write", [write_csv, write_json])
+def test_written_in_chunks(write):
+    """A file of any size is turned into text a piece at a time."""
+    sizes = []
+
+    class File:
+        def write(self, data):
+            sizes.append(len(data))
+
+    write(smoothed(np.arange(100_000)), File())
+    assert max(sizes) < sum(sizes) / 5
