@@ -72,8 +72,9 @@ class _Command(click.Command):
 @click.option(
     "--beta",
     "--smoothing",
-    "beta",
+    "betas",
     type=float,
+    multiple=True,
     help="Weight kept from the past, 0 to 1: TensorBoard's slider.  [default: 0.9]",
 )
 @click.option("--alpha", type=float, help="Instead: 1 - beta.")
@@ -104,6 +105,7 @@ def main(
     paths: tuple[str, ...],
     output: Path | None,
     force: bool,
+    betas: tuple[float, ...],
     tags: tuple[str, ...],
     runs: tuple[str, ...],
     x: str | None,
@@ -118,11 +120,16 @@ def main(
     On a terminal a table comes out, in a pipe CSV, and with -o a file. PATTERN is a shell pattern
     for the whole name, such as 'loss*'.
     """
+    if len(betas) > 1:
+        _refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
+    decay["beta"] = betas[0] if betas else None
     given = {name: value for name, value in decay.items() if value is not None}
     try:
         beta = beta_from(**given)
     except ValueError as error:
         _refuse(f"{error}.")
+    if force and output is None:
+        _refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:
         _refuse("--list writes no file: leave out -o, or --list.")
     if x is not None and (output is None or output.suffix.lower()[1:] not in PICTURES):

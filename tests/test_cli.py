@@ -406,6 +406,13 @@ class TestOptions:
             f"give only one of beta, alpha, com, span and halflife; received {received}."
         )
 
+    def test_one_decay_twice(self, one):
+        message = refused(one, "--beta", "0.9", "--smoothing", "0.8")
+        assert message == "--beta and --smoothing are one option: give it once, not 2 times."
+
+    def test_force_without_a_file(self, one):
+        assert refused(one, "--force") == "--force replaces a file: add -o FILE, or leave it out."
+
     @pytest.mark.parametrize(
         ("option", "value", "rule"),
         [
