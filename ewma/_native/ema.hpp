@@ -145,6 +145,11 @@ constexpr Scale kScales[] = {
 // so that a long run of zeros does not end in denormals.
 constexpr double kNegligible = 1 / kTwoTo896;
 
+// A block is measured from r, a mean of its samples, so a sample that towers over all before it
+// would cost the ones just before their digits, or more: up to this many times the largest |x| so
+// far a block is worked on as a whole.
+constexpr double kTowering = 8.0;
+
 // Below this beta a block's results are polished, see Series::polish.
 constexpr double kPolishBelow = 0.6;
 
@@ -212,7 +217,7 @@ class Series {
 
  private:
   // One sample by the recurrence itself: the first, the odd ones at the end, and any block that
-  // has a missing sample or changes the scale.
+  // has a missing sample, one that towers over the past, or changes the scale.
   template <typename T>
   void one(T x_in, T& y_out) {
     const double x = static_cast<double>(x_in);
@@ -225,7 +230,9 @@ class Series {
       }
       return;
     }
-    while (std::fabs(x) > scale_->limit) rescale();
+    const double size = std::fabs(x);
+    while (size > scale_->limit) rescale();
+    if (kTowering * size > familiar_) familiar_ = std::fmin(kTowering * size, scale_->limit);
     observe(x * scale_->in);
     y_out = static_cast<T>(unscaled(mean_.hi));
   }
@@ -269,7 +276,7 @@ class Series {
     double scaled[kBlock], results[kBlock + 1];
     double* const result = results + 1;
     result[-1] = mean_.hi;
-    const double limit = scale_->limit, in = scale_->in;
+    const double limit = familiar_, in = scale_->in;
     int good = 1;
     for (int i = 0; i < kBlock; ++i) {
       const double value = static_cast<double>(x[i]);
@@ -361,6 +368,7 @@ class Series {
   const Gains* steady_ = nullptr;
   Options options_ = {};
   const Scale* scale_ = kScales;
+  double familiar_ = 0.0;  // |x| up to here may be in a block
   Double2 mean_;  // scaled
   Double2 weight_;
   bool seen_ = false;
