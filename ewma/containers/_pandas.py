@@ -48,10 +48,7 @@ def open_frame(frame: pd.DataFrame) -> Opened:
         values[:, i] = column.values
 
     def close(result: Array) -> pd.DataFrame:
-        parts = {
-            i: column.close(result[:, i].astype(column.values.dtype, copy=False))
-            for i, column in enumerate(columns)
-        }
+        parts = {i: _close_column(column, result[:, i]) for i, column in enumerate(columns)}
         whole = pd.DataFrame(parts, index=frame.index, copy=False)
         whole.columns = frame.columns
         _keep_attributes(frame, whole)
@@ -65,6 +62,15 @@ def _keep_attributes(
 ) -> None:
     if old.attrs:
         new.attrs = dict(old.attrs)
+
+
+def _close_column(column: Opened, result: Array) -> Any:
+    if result.dtype.kind == "c" and column.values.dtype.kind != "c":
+        imaginary = result.imag
+        if np.any(imaginary[np.isfinite(imaginary)]):  # smoothed across columns, axis=1
+            return result
+        result = result.real
+    return column.close(result.astype(column.values.dtype, copy=False))
 
 
 def _open_column(series: pd.Series[Any]) -> Opened:
