@@ -77,7 +77,10 @@ def _open_column(series: pd.Series[Any]) -> Opened:
     """Open one column; what its `close` returns is an array of NumPy's or pandas' own."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "biufcO":
-        return open_array(series.to_numpy())
+        try:
+            return open_array(series.to_numpy())
+        except TypeError as error:
+            raise TypeError(f"{error}, in the column named {series.name!r}") from None
     if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
         return _open_arrow(series, dtype)
     if isinstance(
