@@ -112,9 +112,7 @@ def test_beta_at_the_ends():
     assert beta_from(halflife=1) == 0.5
 
 
-@pytest.mark.parametrize(
-    "beta", [0.5, np.float64(0.5), np.float32(0.5), Fraction(1, 2)], ids=repr
-)
+@pytest.mark.parametrize("beta", [0.5, np.float64(0.5), np.float32(0.5), Fraction(1, 2)], ids=repr)
 def test_any_real_number_will_do(beta):
     assert smooth([4.0, 1.0, 3.0], beta) == smooth([4.0, 1.0, 3.0], beta=0.5)
     assert smooth([4.0, 1.0], int(2 * beta)) == [4.0, 2.5]

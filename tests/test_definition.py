@@ -164,9 +164,7 @@ GAPS = {
     "often": with_gaps(rng(42).standard_normal(400), 43, share=0.8),
     "rarely": with_gaps(rng(44).standard_normal(1500), 45, share=0.01),
     "at the start": np.r_[np.nan, np.inf, [np.nan] * 70, rng(46).standard_normal(200)],
-    "for long": np.r_[
-        rng(47).standard_normal(200), [np.nan] * 2500, rng(48).standard_normal(200)
-    ],
+    "for long": np.r_[rng(47).standard_normal(200), [np.nan] * 2500, rng(48).standard_normal(200)],
     "all": np.full(100, -np.inf),
     "and an offset": with_gaps(1e9 + rng(49).standard_normal(1000), 50),
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def by_definition(x, beta, debias=True, ignore_na=True):
-    """Return y_t = sum beta^age x / sum beta^age over the finite samples up to each t, in fractions.
+    """Return y_t = sum beta^age x / sum beta^age over the finite samples up to t, as fractions.
 
     None where there is no sample yet. Without debias, y_t = (1 - beta) * sum beta^age x.
     """
