@@ -135,6 +135,13 @@ def test_rounding_does_not_add_up(beta):
     assert_close(smooth(x, beta), exact_mean(x, beta))
 
 
+@pytest.mark.parametrize("beta", [0.99999, 1 - 1e-9, 1.0])
+def test_rounding_does_not_add_up_sample_by_sample(beta):
+    x = 1e9 + rng(33).standard_normal(40_000)
+    x[::20] = np.nan  # no block of 32 without one
+    assert_close(smooth(x, beta), exact_mean(x, beta), 0.51)
+
+
 @pytest.mark.parametrize("beta", [0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999])
 @pytest.mark.parametrize("period", [1, 7, 32, 50, 200])
 @pytest.mark.parametrize("low", [-LARGEST, -1.7])
@@ -165,6 +172,7 @@ GAPS = {
     "rarely": with_gaps(rng(44).standard_normal(1500), 45, share=0.01),
     "at the start": np.r_[np.nan, np.inf, [np.nan] * 70, rng(46).standard_normal(200)],
     "for long": np.r_[rng(47).standard_normal(200), [np.nan] * 2500, rng(48).standard_normal(200)],
+    "after zeros": np.r_[np.zeros(64), np.nan, 1.0, np.nan],
     "all": np.full(100, -np.inf),
     "and an offset": with_gaps(1e9 + rng(49).standard_normal(1000), 50),
 }
