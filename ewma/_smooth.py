@@ -117,7 +117,7 @@ def smooth(
         and data.ndim == 1
         and out is None
         and axis == 0
-        and data.flags.c_contiguous
+        and data.flags.carray  # contiguous, aligned, writeable: one look for the first two
     ):
         result: Array = np.empty(len(data))
         _core.smooth(data, result, 1, len(data), 1, *flags)
@@ -172,6 +172,8 @@ def _smooth_array(
     """Smooth any float or complex array, in whichever order it lies in memory."""
     turned = not values.flags.c_contiguous and values.flags.f_contiguous
     block = values.T if turned else np.ascontiguousarray(values)
+    if not block.flags.aligned:
+        block = block.copy()
     if turned:
         axis = values.ndim - 1 - axis
     shape = block.shape
@@ -194,7 +196,8 @@ def _smooth_array(
 
 def _writes_in_place(target: Array, block: Array) -> bool:
     """Return whether the kernel can write there: it may be the input, but not overlap it."""
-    if not target.flags.c_contiguous or target.dtype != block.dtype or not target.dtype.isnative:
+    fits = target.dtype == block.dtype and target.dtype.isnative
+    if not (fits and target.flags.carray):
         return False
     same = target.__array_interface__["data"] == block.__array_interface__["data"]
     return same or not np.may_share_memory(target, block)

@@ -162,6 +162,11 @@ constexpr double kBlockLimit = 64 * kScaledLimit * kScaledLimit;  // of a block'
 // so that a long run of zeros does not end in denormals.
 constexpr double kNegligible = 1 / kTwoTo768;
 
+// A block is measured from r, a mean of its samples, so a sample that towers over all before it
+// would cost the ones just before their digits, or more: up to this many times the largest square
+// so far, 8 times the largest |x|, a block is worked on as a whole.
+constexpr double kTowering = 64.0;
+
 // Below this beta a block's results are polished, see Series::polish.
 constexpr double kPolishBelow = 0.6;
 // A block whose mean squared difference from r, or the mean before it, exceeds this part of the
@@ -232,7 +237,7 @@ class Series {
 
  private:
   // One sample by the recurrence itself: the first, the odd ones at the end, and any block that
-  // has a missing sample or changes the scale.
+  // has a missing sample, one that towers over the past, or changes the scale.
   template <typename T>
   void one(T x_in, T& y_out) {
     const double x = static_cast<double>(x_in);
@@ -299,14 +304,10 @@ class Series {
     // One comparison for all: NaN, infinity and what is too large for this scale.
     const double total = (squares[0] + squares[1]) + (squares[2] + squares[3]);
     if (!(total <= kBlockLimit)) return false;
+    const double peak = larger(larger(largest[0], largest[1]), larger(largest[2], largest[3]));
+    if (peak > kTowering * peak_) return false;
+    peak_ = larger(peak_, peak);
 
-    const Gains* gains = steady_;
-    Gains current;
-    if (!steady()) {
-      current.at(*powers_, weight_.hi);
-      gains = &current;
-      weight_ = add(multiply(powers_->block_power, weight_), powers_->block_sum);
-    }
     settle();
 
     // The mean of the first group: of equal samples it is their own value, exactly.
@@ -320,11 +321,20 @@ class Series {
       store(differences + k * kLanes, difference);
       spread = spread + difference * difference;
     }
-    Lanes sums[kGroups];
-    const double carry = scan(differences, sums);
-
     const Double2 mean = mean_;
     const double past = (mean.hi - r) + mean.lo;
+    const bool wide = larger(((spread[0] + spread[1]) + (spread[2] + spread[3])) / kBlock,
+                             past * past) > kWide * peak_;
+
+    const Gains* gains = steady_;
+    Gains current;
+    if (!steady()) {
+      current.at(*powers_, weight_.hi);
+      gains = &current;
+      weight_ = add(multiply(powers_->block_power, weight_), powers_->block_sum);
+    }
+    Lanes sums[kGroups];
+    const double carry = scan(differences, sums);
     Lanes means[kGroups];
     for (int k = 0; k < kGroups; ++k) {
       const int j = k * kLanes;
@@ -333,11 +343,10 @@ class Series {
       const Lanes change = rest + past * load(gains->past + j);
       means[k] = start + (load(gains->gain + j) * sums[k] + change);
     }
-    peak_ = larger(peak_, larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
     if (powers_->beta < kPolishBelow) {
       for (int pass = 0; pass < 2; ++pass) polish(scaled, *gains, mean.hi, means);
       mean_ = {means[kGroups - 1][kLanes - 1], 0.0};
-    } else if (wide((spread[0] + spread[1]) + (spread[2] + spread[3]), past * past, *gains)) {
+    } else if (wide && gains->gain[0] > 0.0) {
       mean_ = refine(scaled, *gains, mean, means);
     } else {
       const double change = gains->gain[kLast] * carry + gains->past[kLast] * past;
@@ -384,26 +393,21 @@ class Series {
     }
   }
 
-  // Whether a block needs refining, from the squares of its differences and of that of the mean. At
-  // beta = 1 without bias correction the gain is 0, and so are all results.
-  bool wide(double differences, double past, const Gains& gains) const {
-    return larger(differences / kBlock, past) > kWide * peak_ && gains.gain[0] > 0.0;
-  }
-
   // Where the samples jump as far as they reach, as in a square wave, a block's sums are large
   // beside its results and round them off by a few ulp. By how much a result misses the recurrence,
   //
   //     m_j = y_{j-1} + g_j * (x_j - y_{j-1}) - y_j,
   //
   // is small and so known well, and adding up misses like samples gives what y_j is off by:
-  // g_j * sum_{i<=j} beta^(j-i) * m_i / g_i. Returns the last mean.
+  // g_j * sum_{i<=j} beta^(j-i) * m_i / g_i. Returns the last mean. The gain must not be 0, as it
+  // is at beta = 1 without bias correction: all means are 0 there.
   Double2 refine(const Lanes* x, const Gains& gains, Double2 mean, Lanes* y) const {
     double misses[kBlock];
     double before = mean.hi;
     for (int k = 0; k < kGroups; ++k) {
       const Lanes g = load(gains.gain + k * kLanes);
       const Lanes shifted = {before, y[k][0], y[k][1], y[k][2]};
-      store(misses + k * kLanes, (shifted - y[k]) / g + (x[k] - shifted));
+      store(misses + k * kLanes, (g * (x[k] - shifted) + (shifted - y[k])) / g);
       before = y[k][kLanes - 1];
     }
     misses[0] += (1.0 / gains.gain[0] - 1.0) * mean.lo;

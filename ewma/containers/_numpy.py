@@ -67,7 +67,7 @@ def _same(result: Array) -> Array:
 
 
 def _cast_to(dtype: np.dtype[Any]) -> Callable[[Array], Array]:
-    return lambda result: result.astype(dtype)
+    return lambda result: result.astype(dtype, copy=False)  # the caller's `out` comes back itself
 
 
 def _open_objects(array: Array) -> Opened:

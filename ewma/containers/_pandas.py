@@ -48,10 +48,7 @@ def open_frame(frame: pd.DataFrame) -> Opened:
         values[:, i] = column.values
 
     def close(result: Array) -> pd.DataFrame:
-        parts = {
-            i: column.close(result[:, i].astype(column.values.dtype, copy=False))
-            for i, column in enumerate(columns)
-        }
+        parts = {i: _close_column(column, result[:, i]) for i, column in enumerate(columns)}
         whole = pd.DataFrame(parts, index=frame.index, copy=False)
         whole.columns = frame.columns
         _keep_attributes(frame, whole)
@@ -67,11 +64,23 @@ def _keep_attributes(
         new.attrs = dict(old.attrs)
 
 
+def _close_column(column: Opened, result: Array) -> Any:
+    if result.dtype.kind == "c" and column.values.dtype.kind != "c":
+        imaginary = result.imag
+        if np.any(imaginary[np.isfinite(imaginary)]):  # smoothed across columns, axis=1
+            return result
+        result = result.real
+    return column.close(result.astype(column.values.dtype, copy=False))
+
+
 def _open_column(series: pd.Series[Any]) -> Opened:
     """Open one column; what its `close` returns is an array of NumPy's or pandas' own."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "biufcO":
-        return open_array(series.to_numpy())
+        try:
+            return open_array(series.to_numpy())
+        except TypeError as error:
+            raise TypeError(f"{error}, in the column named {series.name!r}") from None
     if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
         return _open_arrow(series, dtype)
     if isinstance(

@@ -1,0 +1,273 @@
+"""`smooth` against the definition in exact arithmetic, with errors in ulp of the largest |x|."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from exact_mean import by_definition, exact_mean
+
+from ewma import _core, gain, smooth, step
+
+LARGEST = np.finfo(np.float64).max
+SMALLEST = 5e-324
+
+BETAS = (0.0, 1e-300, 0.1, 0.3, 0.5, 0.6, 0.9, 0.97, 0.99, 0.999, 0.99999, 1 - 1e-9, 1.0)
+
+BOUND = 2.0
+# A block's results round in ulp of its largest sample, which may come after some of them. Past
+# this, a later sample would show in an earlier mean.
+SO_FAR_BOUND = 4.0
+
+
+def each_kernel(x, beta, debias=True, ignore_na=True, fill=False):
+    """Yield what each compiled copy makes of x, along contiguous samples and across columns."""
+    x = np.asarray(x, np.float64)
+    for portable in (False, True):
+        for columns in (1, 3):
+            block = x if columns == 1 else np.repeat(x, columns)
+            out = np.empty_like(block)
+            options = (beta, debias, ignore_na, fill, portable)
+            _core.smooth(block, out, 1, len(x), columns, *options)
+            for i in range(columns):
+                yield out[i::columns]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def with_gaps(x, seed, share=0.1):
+    x, random = x.copy(), rng(seed)
+    for value in (np.nan, np.inf, -np.inf):
+        x[random.random(len(x)) < share / 3] = value
+    return x
+
+
+def assert_close(y, exact, bound=BOUND):
+    of_all, so_far = exact.errors(y)
+    assert of_all <= bound, f"{of_all:.3g} ulp of the largest |x|"
+    assert so_far <= SO_FAR_BOUND, f"{so_far:.3g} ulp of the largest |x| so far"
+
+
+# The reference itself
+
+
+@pytest.mark.parametrize("ignore_na", [True, False])
+@pytest.mark.parametrize("debias", [True, False])
+@pytest.mark.parametrize("beta", BETAS)
+def test_linear_reference_is_the_definition(beta, debias, ignore_na):
+    x = rng().standard_normal(16)
+    x[[0, 3, 4, 9]], x[12] = np.nan, np.inf
+    exact = exact_mean(x, beta, debias, ignore_na)
+    for t, mean in enumerate(by_definition(x, beta, debias, ignore_na)):
+        if mean is not None:
+            found = Fraction(exact.hi[t]) + Fraction(exact.lo[t])
+            found *= Fraction(2) ** int(exact.exponent[t])
+            assert abs(found - mean) <= abs(mean) / 2**90 + Fraction(1, 2**1190)
+
+
+def test_by_hand():
+    assert by_definition([4, 1, 3], 0.5) == [4, 2, Fraction(18, 7)]
+    assert by_definition([4, math.nan, 1], 0.5) == [4, 4, 2]
+    assert by_definition([4, math.nan, 1], 0.5, ignore_na=False) == [4, 4, Fraction(8, 5)]
+    assert by_definition([4, math.nan, 1], 0.5, debias=False) == [2, 2, Fraction(3, 2)]
+    assert by_definition([4, math.nan, 1], 0.5, False, ignore_na=False) == [2, 1, 1]
+
+
+# Random data
+
+
+SERIES = {
+    "normal": rng(1).standard_normal(2500),
+    "uniform": rng(2).random(2500),
+    "changing sign once": np.sort(rng(3).standard_normal(2500)),
+    "over ten decades": np.exp(5 * rng(4).standard_normal(2500)),
+    "spikes": np.where(rng(5).random(2500) < 0.02, 1e6, 1.0) * rng(6).standard_normal(2500),
+    "1e9 + noise": 1e9 + rng(7).standard_normal(2500),
+    "-1e9 + noise": -1e9 + rng(8).standard_normal(2500),
+    "denormals": rng(9).integers(-1000, 1000, 2500) * SMALLEST,
+    "partly denormal": rng(10).standard_normal(2500) * 1e-308,
+    "tiny": rng(11).standard_normal(2500) * 1e-300,
+    "up to the largest double": LARGEST * rng(12).random(2500),
+    "down to its negative": -LARGEST * rng(13).random(2500),
+    "1e308, both signs": 1e308 * rng(14).uniform(-1, 1, 2500),
+    "zeros after data": np.r_[rng(15).standard_normal(100), np.zeros(2400)],
+    "zeros between data": np.r_[1.0, np.zeros(2300), rng(16).standard_normal(199)],
+    "zeros before data": np.r_[np.zeros(100), rng(17).standard_normal(2400)],
+    "tiny, then large": np.r_[
+        rng(18).standard_normal(500) * 1e-310,
+        rng(19).standard_normal(500) * 1e-200,
+        rng(20).standard_normal(500),
+        1e308 * rng(21).random(500),
+        rng(22).standard_normal(500),
+    ],
+    "large, then tiny": np.r_[1e308 * rng(23).random(100), 1e-310 * rng(24).random(2400)],
+    "a constant, then another": np.r_[np.full(1000, 0.1), np.full(1500, 0.7)],
+}
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("name", SERIES)
+def test_exact(name, beta):
+    exact = exact_mean(SERIES[name], beta)
+    for y in each_kernel(SERIES[name], beta):
+        assert_close(y, exact)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_every_length(beta):
+    # A first sample alone, blocks of 32, what is left at the end, tiles of 128 rows.
+    x = rng(30).standard_normal(300)
+    exact = exact_mean(x, beta)
+    for n in range(1, 200) if beta in (0.5, 0.9, 0.999) else (1, 2, 31, 32, 33, 64, 65, 128, 300):
+        for y in each_kernel(x[:n], beta):
+            assert_close(y, exact)
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.99999, 1 - 1e-9, 1.0])
+def test_rounding_does_not_add_up(beta):
+    # The weight grows over 1 / (1 - beta) samples: half an ulp a step would show.
+    x = 3 + rng(31).standard_normal(40_000)
+    assert_close(smooth(x, beta), exact_mean(x, beta))
+
+
+@pytest.mark.parametrize("beta", [0.99999, 1 - 1e-9, 1.0])
+def test_rounding_does_not_add_up_sample_by_sample(beta):
+    x = 1e9 + rng(33).standard_normal(40_000)
+    x[::20] = np.nan  # no block of 32 without one
+    assert_close(smooth(x, beta), exact_mean(x, beta), 0.51)
+
+
+@pytest.mark.parametrize("beta", [0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999])
+@pytest.mark.parametrize("period", [1, 7, 32, 50, 200])
+@pytest.mark.parametrize("low", [-LARGEST, -1.7])
+def test_jumps_between_signs(beta, period, low):
+    # The sums of a block round in ulp of the range, twice that, and several times: without being
+    # refined such means are off by up to 8 ulp. 2.4 ulp are left where the first samples alternate
+    # between two values just below a power of two, and so with the smallest ulp for their size.
+    x = np.where((np.arange(2000) + 3) // period % 2, low, LARGEST if low == -LARGEST else 1.9)
+    exact = exact_mean(x, beta)
+    for y in each_kernel(x, beta):
+        assert_close(y, exact, 2.5)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_random_up_to_the_largest_of_both_signs(beta):
+    # The largest |x| just below a power of two has a small ulp.
+    x = LARGEST * rng(32).uniform(-1, 1, 2500)
+    exact = exact_mean(x, beta)
+    for y in each_kernel(x, beta):
+        assert_close(y, exact)
+
+
+# Missing samples
+
+
+GAPS = {
+    "at random": with_gaps(rng(40).standard_normal(1500), 41),
+    "often": with_gaps(rng(42).standard_normal(400), 43, share=0.8),
+    "rarely": with_gaps(rng(44).standard_normal(1500), 45, share=0.01),
+    "at the start": np.r_[np.nan, np.inf, [np.nan] * 70, rng(46).standard_normal(200)],
+    "for long": np.r_[rng(47).standard_normal(200), [np.nan] * 2500, rng(48).standard_normal(200)],
+    "after zeros": np.r_[np.zeros(64), np.nan, 1.0, np.nan],
+    "all": np.full(100, -np.inf),
+    "and an offset": with_gaps(1e9 + rng(49).standard_normal(1000), 50),
+}
+
+
+@pytest.mark.parametrize("ignore_na", [True, False])
+@pytest.mark.parametrize("debias", [True, False])
+@pytest.mark.parametrize("beta", [0.0, 1e-300, 0.1, 0.5, 0.6, 0.9, 0.99, 0.99999, 1.0])
+@pytest.mark.parametrize("name", GAPS)
+def test_gaps(name, beta, debias, ignore_na):
+    x = GAPS[name]
+    exact = exact_mean(x, beta, debias, ignore_na)
+    first = np.argmin(np.r_[exact.missing, False])
+    for y in each_kernel(x, beta, debias, ignore_na):
+        np.testing.assert_array_equal(y[exact.missing], x[exact.missing])
+        assert_close(y, exact)
+    for y in each_kernel(x, beta, debias, ignore_na, fill=True):
+        assert np.isnan(y[:first]).all()
+        if first < len(x):
+            assert_close(y[first:], exact.filled(first))
+
+
+# Without bias correction
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("name", ["normal", "1e9 + noise", "denormals", "1e308, both signs"])
+def test_undebiased(name, beta):
+    x = SERIES[name][:1000]
+    exact = exact_mean(x, beta, debias=False)
+    for y in each_kernel(x, beta, debias=False):
+        assert_close(y, exact)
+
+
+def test_undebiased_starts_at_zero():
+    assert smooth([4.0, 1.0, 3.0], 0.5, debias=False) == [2.0, 1.5, 2.25]
+    assert smooth([4.0, 1.0], 1, debias=False) == [0.0, 0.0]
+    assert smooth([4.0, 1.0], 0, debias=False) == [4.0, 1.0]
+
+
+# Constants
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    "c", [0.1, -1 / 3, 1e9 + 0.1, 1e308, LARGEST, -LARGEST, SMALLEST, 1e-310, 0.0]
+)
+def test_constant_comes_out_to_the_bit(beta, c):
+    x = np.full(500, c)
+    for y in each_kernel(x, beta):
+        np.testing.assert_array_equal(y, x)
+    x[[0, 1, 40, 41, 100, 340]] = np.nan
+    for ignore_na in (True, False):
+        for y in each_kernel(x, beta, ignore_na=ignore_na):
+            np.testing.assert_array_equal(y, x)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 0.5, 0.6, 0.9, 0.97])
+@pytest.mark.parametrize("c", [0.1, 1e9 + 0.1, -3e307])
+def test_constant_stretch_comes_out_to_the_bit(beta, c):
+    # Once the past weighs less than half an ulp of it.
+    x = np.r_[c * rng(60).random(77), np.full(4000, c)]
+    for y in each_kernel(x, beta):
+        np.testing.assert_array_equal(y[3000:], c)
+
+
+# One sample among many
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.5, 0.6, 0.9, 0.99, 0.9999])
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e20, 1e300])
+def test_a_towering_sample_leaves_the_past_alone(beta, size):
+    # Blocks are measured from a mean of their own samples: 1e20 among them cost all digits.
+    x = rng(61).random(100)
+    exact = exact_mean(x, beta)
+    for at in range(1, 100):
+        spiked = x.copy()
+        spiked[at] = size
+        for y in each_kernel(spiked, beta):
+            assert_close(y[:at], exact)
+
+
+def test_no_overflow_nor_nan_at_the_largest_double():
+    for beta in BETAS:
+        for y in each_kernel(np.where(np.arange(300) % 3, LARGEST, -LARGEST), beta):
+            assert np.isfinite(y).all()
+
+
+# The recurrence written once
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("debias", [True, False])
+def test_kernel_is_step_and_gain(beta, debias):
+    x = 5 + rng(62).standard_normal(1000)
+    y, expected = 0.0, []
+    for t, sample in enumerate(x.tolist(), start=1):
+        y = step(y, sample, gain(beta, t) if debias else 1 - beta)
+        expected.append(y)
+    np.testing.assert_allclose(smooth(x, beta, debias=debias), expected, rtol=1e-13)
