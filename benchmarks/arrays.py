@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numbagg
@@ -66,14 +67,14 @@ def _array(
     rounds: int,
 ) -> Iterator[Row]:
     x = np.random.default_rng(0).normal(size=size)
-    calls: dict[str, Callable[[], object]] = {"ewma": lambda: ewma.smooth(x, beta=beta)}
+    calls: dict[str, Callable[[], object]] = {"ewma": partial(ewma.smooth, x, beta=beta)}
     for name, yardstick in yardsticks.items():
-        calls[name] = lambda yardstick=yardstick: yardstick(x)
+        calls[name] = partial(yardstick, x)
     for name, peer in PEERS.items():
         series = peer.container(x)
         expected = ewma.smooth(x, beta=beta, debias=peer.debias)
         np.testing.assert_allclose(peer.smooth(series, beta), expected, rtol=0, atol=1e-9)
-        calls[name] = lambda peer=peer, series=series: peer.smooth(series, beta)
+        calls[name] = partial(peer.smooth, series, beta)
     del expected
     samples = _samples(calls, rounds)
     ours = samples.pop("ewma")
@@ -88,7 +89,10 @@ def _series(size: int, beta: float, rounds: int) -> Iterator[Row]:
     pd.testing.assert_series_equal(
         ewma.smooth(series, beta=beta), series.ewm(alpha=1 - beta).mean(), rtol=0, atol=1e-9
     )
-    calls = {"ewma": lambda: ewma.smooth(series, beta=beta), "pd.Series(x)": lambda: pd.Series(x)}
+    calls: dict[str, Callable[[], object]] = {
+        "ewma": partial(ewma.smooth, series, beta=beta),
+        "pd.Series(x)": partial(pd.Series, x),
+    }
     samples = _samples(calls, rounds)
     yield Row(
         "Series of 10^3",
@@ -100,6 +104,6 @@ def _series(size: int, beta: float, rounds: int) -> Iterator[Row]:
     )
 
 
-def _samples(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, Samples]:
+def _samples(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Samples]:
     clocks = {name: stopwatch(call, at_least=4 * MILLISECONDS) for name, call in calls.items()}
     return interleave(clocks, rounds)

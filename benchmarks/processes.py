@@ -6,9 +6,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -37,14 +37,13 @@ def measure(folder: Path) -> Iterator[Row]:
         check_categorical=False,
     )
 
-    commands = {
+    commands: dict[str, Sequence[str | Path]] = {
         "import numpy": [sys.executable, "-c", "import numpy"],
         "import ewma": [sys.executable, "-c", "import ewma"],
         "ewma-smooth": [command, path],
     }
     clocks = {
-        name: stopwatch(lambda command=command: _run(command, folder, csv))
-        for name, command in commands.items()
+        name: stopwatch(partial(_run, command, folder, csv)) for name, command in commands.items()
     }
     samples = interleave(clocks, ROUNDS)
     for name, work, limit in (
@@ -56,7 +55,7 @@ def measure(folder: Path) -> Iterator[Row]:
         yield Row(work, samples[name], numpy, samples["import numpy"], target, seconds)
 
 
-def _run(command: list[Any], folder: Path, stdout: Path) -> None:
+def _run(command: Sequence[str | Path], folder: Path, stdout: Path) -> None:
     with stdout.open("wb") as file:
         # Not where ewma's sources lie: Python would look for packages there first.
         subprocess.run(command, cwd=folder, stdout=file, check=True)

@@ -68,7 +68,7 @@ def _peak_memory(path: Path, encoding: str) -> Row:
     peaks: Samples = []
     columns: Samples = []
     for _ in range(ROUNDS):
-        command = [sys.executable, script, path]
+        command: list[str | Path] = [sys.executable, script, path]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         measured = json.loads(output)
         peaks.append(measured["peak"])
@@ -89,8 +89,9 @@ def _tbparse(path: Path) -> pd.DataFrame:
     reader = SummaryReader(
         str(path), extra_columns={"wall_time"}, event_types={"scalars", "tensors"}
     )
-    scalars = reader.scalars
-    return scalars if len(scalars) else reader.tensors
+    scalars: pd.DataFrame = reader.scalars
+    tensors: pd.DataFrame = reader.tensors
+    return scalars if len(scalars) else tensors
 
 
 def _points(scalars: pd.DataFrame) -> Points:
