@@ -1,0 +1,73 @@
+"""Measure ewma against its targets and its peers: `python benchmarks/run.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+# One thread for everyone, said before anyone is imported: one series has no work for a second one,
+# and numbagg is slower with several.
+for _name in ("NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+from table import Row, markdown  # noqa: E402
+
+_PACKAGES = ("ewma", "numpy", "pandas", "polars", "numbagg", "scipy", "tensorboard", "tbparse")
+
+
+def _arrays(_: Path) -> Iterator[Row]:
+    import arrays
+
+    return arrays.measure()
+
+
+def _reading(folder: Path) -> Iterator[Row]:
+    import reading
+
+    return reading.measure(folder)
+
+
+def _processes(folder: Path) -> Iterator[Row]:
+    import processes
+
+    return processes.measure(folder)
+
+
+GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "arrays": _arrays,
+    "reading": _reading,
+    "processes": _processes,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the groups, print the table; 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=GROUPS, help="run one group of rows only")
+    only = parser.parse_args(arguments).only
+    rows: list[Row] = []
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in GROUPS if only is None else [only]:
+            for row in GROUPS[name](Path(folder) / name):
+                rows.append(row)
+                print(
+                    f"{time.monotonic() - start:4.0f} s  {' '.join(row.cells())}", file=sys.stderr
+                )
+    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()},", end=" ")
+    print(", ".join(f"{package} {version(package)}" for package in _PACKAGES), end="\n\n")
+    print(markdown(rows))
+    missed = sum(row.met is False for row in rows)
+    print(f"\n{missed} of {sum(row.met is not None for row in rows)} targets missed.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
