@@ -144,12 +144,12 @@ def test_rounding_does_not_add_up_sample_by_sample(beta):
 @pytest.mark.parametrize("low", [-LARGEST, -1.7])
 def test_jumps_between_signs(beta, period, low):
     # The sums of a block round in ulp of the range, twice that, and several times: without being
-    # refined such means are off by up to 8 ulp. 2.4 ulp are left where the first samples alternate
+    # refined such means are off by up to 8 ulp. Up to 3 are left where the first samples alternate
     # between two values just below a power of two, and so with the smallest ulp for their size.
     x = np.where((np.arange(2000) + 3) // period % 2, low, LARGEST if low == -LARGEST else 1.9)
     exact = exact_mean(x, beta)
     for y in each_kernel(x, beta):
-        assert_close(y, exact, 2.5)
+        assert_close(y, exact, 3.0)
 
 
 @pytest.mark.parametrize("beta", BETAS)
