@@ -4,10 +4,10 @@ import numpy
 import numpy.typing
 
 
-def smooth(x: object, out: object, outer: int, time: int, inner: int, beta: float, debias: bool, ignore_na: bool, fill: bool, portable: bool = False) -> None:
+def smooth(x: object, out: object, outer: int, time: int, inner: int, beta: float, debias: bool, ignore_na: bool, fill: bool, isa_limit: int = 2) -> None:
     """
     Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into
-    out, which may be x. portable: without this machine's special instructions.
+    out, which may be x. isa_limit: 0 baseline, 1 AVX2, 2 AVX-512.
     """
 
 class EventReader:

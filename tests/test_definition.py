@@ -23,11 +23,11 @@ SO_FAR_BOUND = 4.0
 def each_kernel(x, beta, debias=True, ignore_na=True, fill=False):
     """Yield what each compiled copy makes of x, along contiguous samples and across columns."""
     x = np.asarray(x, np.float64)
-    for portable in (False, True):
+    for isa_limit in (0, 1, 2):
         for columns in (1, 3):
             block = x if columns == 1 else np.repeat(x, columns)
             out = np.empty_like(block)
-            options = (beta, debias, ignore_na, fill, portable)
+            options = (beta, debias, ignore_na, fill, isa_limit)
             _core.smooth(block, out, 1, len(x), columns, *options)
             for i in range(columns):
                 yield out[i::columns]

@@ -82,11 +82,12 @@ def test_float32_is_rounded_float64(x, beta, debias):
 
 @quickly
 @given(arrays(float, lengths, elements=anything), betas, st.booleans(), st.booleans())
-def test_portable_copy_agrees(x, beta, debias, ignore_na):
-    portable = np.empty_like(x)
-    _core.smooth(x, portable, 1, len(x), 1, beta, debias, ignore_na, False, True)
+def test_compiled_copies_agree(x, beta, debias, ignore_na):
     found = smooth(x, beta, debias=debias, ignore_na=ignore_na)
-    assert_within(found, portable, 16, x)
+    for isa_limit in (0, 1):
+        other = np.empty_like(x)
+        _core.smooth(x, other, 1, len(x), 1, beta, debias, ignore_na, False, isa_limit)
+        assert_within(found, other, 16, x)
 
 
 @quickly

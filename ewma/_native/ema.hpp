@@ -68,6 +68,16 @@ inline Lanes larger(const Lanes& a, const Lanes& b) {
 }
 #endif
 
+// Samples that are read one by one and spread over all lanes come faster from memory, which does so
+// while it loads, than by shuffling the register they were just in, as a compiler would have it.
+inline void keep_in_memory(const double* x) {
+#if defined(__GNUC__)
+  __asm__ volatile("" : : "r"(x) : "memory");
+#else
+  (void)x;
+#endif
+}
+
 inline double larger(double a, double b) { return a > b ? a : b; }
 
 inline Lanes load(const double* x) {
@@ -294,16 +304,14 @@ class Series {
   template <typename T>
   bool block(const T* x, T* y) {
     constexpr int kLast = kBlock - 1;
-    Lanes scaled[kGroups], squares = {}, largest = {};
+    Lanes scaled[kGroups], squares[kGroups], largest = {};
     for (int k = 0; k < kGroups; ++k) {
       scaled[k] = scale_->in * load(x + k * kLanes);
-      const Lanes square = scaled[k] * scaled[k];
-      squares = squares + square;
-      largest = larger(largest, square);
+      squares[k] = scaled[k] * scaled[k];
+      largest = larger(largest, squares[k]);
     }
     // One comparison for all: NaN, infinity and what is too large for this scale.
-    const double total = (squares[0] + squares[1]) + (squares[2] + squares[3]);
-    if (!(total <= kBlockLimit)) return false;
+    if (!(total(squares) <= kBlockLimit)) return false;
     const double peak = larger(larger(largest[0], largest[1]), larger(largest[2], largest[3]));
     if (peak > kTowering * peak_) return false;
     peak_ = larger(peak_, peak);
@@ -315,16 +323,14 @@ class Series {
         ((scaled[0][0] + scaled[0][1]) + (scaled[0][2] + scaled[0][3])) * (1.0 / kLanes);
     const Lanes all_r = {r, r, r, r};
     double differences[kBlock];
-    Lanes spread = {};
     for (int k = 0; k < kGroups; ++k) {
       const Lanes difference = scaled[k] - all_r;
       store(differences + k * kLanes, difference);
-      spread = spread + difference * difference;
+      squares[k] = difference * difference;
     }
     const Double2 mean = mean_;
     const double past = (mean.hi - r) + mean.lo;
-    const bool wide = larger(((spread[0] + spread[1]) + (spread[2] + spread[3])) / kBlock,
-                             past * past) > kWide * peak_;
+    const bool wide = larger(total(squares) / kBlock, past * past) > kWide * peak_;
 
     const Gains* gains = steady_;
     Gains current;
@@ -338,10 +344,8 @@ class Series {
     Lanes means[kGroups];
     for (int k = 0; k < kGroups; ++k) {
       const int j = k * kLanes;
-      const bool from_mean = k < gains->from_mean;
-      const double start = from_mean ? mean.hi : r, rest = from_mean ? mean.lo : 0.0;
-      const Lanes change = rest + past * load(gains->past + j);
-      means[k] = start + (load(gains->gain + j) * sums[k] + change);
+      const Lanes change = load(gains->gain + j) * sums[k] + past * load(gains->past + j);
+      means[k] = k < gains->from_mean ? mean.hi + (mean.lo + change) : r + change;
     }
     if (powers_->beta < kPolishBelow) {
       for (int pass = 0; pass < 2; ++pass) polish(scaled, *gains, mean.hi, means);
@@ -352,24 +356,29 @@ class Series {
       const double change = gains->gain[kLast] * carry + gains->past[kLast] * past;
       mean_ = gains->from_mean == kGroups ? two_sum(mean.hi, change + mean.lo) : two_sum(r, change);
     }
-    for (int k = 0; k < kGroups; ++k) {
-      Lanes result = scale_->out * means[k];
-      if (scale_->out > 1.0) {
-        result =
-            Lanes{bounded(result[0]), bounded(result[1]), bounded(result[2]), bounded(result[3])};
-      }
-      store(y + k * kLanes, result);
+    const double out = scale_->out;
+    if (out > 1.0) {
+      for (int k = 0; k < kGroups; ++k) store(y + k * kLanes, bounded(out * means[k]));
+    } else {
+      for (int k = 0; k < kGroups; ++k) store(y + k * kLanes, out * means[k]);
     }
     return true;
   }
 
+  // The sum of all, in pairs of pairs: one after the other, each addition would wait for the last.
+  static double total(const Lanes* x) {
+    static_assert(kGroups == 8, "three rounds of pairs");
+    const Lanes sum = ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  }
+
   // sums_j = sum_{i<=j} beta^(j-i) * x_i; returns the last.
   double scan(const double* x, Lanes* sums) const {
+    keep_in_memory(x);
+    const double* w = powers_->local;
+    const Lanes w0 = load(w + 3), w1 = load(w + 2), w2 = load(w + 1), w3 = load(w);
     for (int k = 0; k < kGroups; ++k, x += kLanes) {
-      sums[k] = x[0] * load(powers_->local + (kLanes - 1));
-      for (int i = 1; i < kLanes; ++i) {
-        sums[k] = sums[k] + x[i] * load(powers_->local + (kLanes - 1 - i));
-      }
+      sums[k] = (x[0] * w0 + x[1] * w1) + (x[2] * w2 + x[3] * w3);
     }
     const Lanes reach = load(powers_->power + 1);
     double carry = sums[0][kLanes - 1];
@@ -422,6 +431,10 @@ class Series {
   // A mean lies within its samples; rounding must not carry it past the largest double.
   static double bounded(double y) {
     return y > kLargest ? kLargest : (y < -kLargest ? -kLargest : y);
+  }
+
+  static Lanes bounded(const Lanes& y) {
+    return Lanes{bounded(y[0]), bounded(y[1]), bounded(y[2]), bounded(y[3])};
   }
 
   void rescale() {

@@ -3,7 +3,7 @@
 
 #include "ema_kernel.hpp"
 
-#if defined(EWMA_AVX2) && defined(_MSC_VER)
+#if defined(EWMA_X86) && defined(_MSC_VER)
 #include <immintrin.h>
 #include <intrin.h>
 #endif
@@ -12,36 +12,49 @@ namespace nb = nanobind;
 
 namespace {
 
-// Whether both the processor and the operating system do AVX2 and FMA.
-bool has_avx2() {
-#if !defined(EWMA_AVX2)
-  return false;
+enum Isa : unsigned { baseline, avx2, avx512 };
+
+// The best copy of the kernel that both the processor and the operating system take.
+Isa best_isa() {
+#if !defined(EWMA_X86)
+  return Isa::baseline;
 #elif defined(_MSC_VER)
   int leaf[4];
   __cpuid(leaf, 0);
-  if (leaf[0] < 7) return false;
+  if (leaf[0] < 7) return Isa::baseline;
   __cpuid(leaf, 1);
   const bool fma = leaf[2] & (1 << 12), osxsave = leaf[2] & (1 << 27);
-  if (!fma || !osxsave || (_xgetbv(0) & 6) != 6) return false;
+  if (!fma || !osxsave) return Isa::baseline;
+  const auto saved = _xgetbv(0);
   __cpuidex(leaf, 7, 0);
-  return leaf[1] & (1 << 5);
+  if ((saved & 0x06) != 0x06 || !(leaf[1] & (1 << 5))) return Isa::baseline;
+  constexpr unsigned f_dq_vl = 1u << 16 | 1u << 17 | 1u << 31;
+  const bool avx512 = (static_cast<unsigned>(leaf[1]) & f_dq_vl) == f_dq_vl;
+  return avx512 && (saved & 0xe6) == 0xe6 ? Isa::avx512 : Isa::avx2;
 #else
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::baseline;
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  return avx512 ? Isa::avx512 : Isa::avx2;
 #endif
 }
 
 template <typename T>
 void smooth(const void* x, void* y, const ewma::Shape& shape, const ewma::Options& options,
-            bool portable) {
-  static const bool avx2 = has_avx2();
-#if defined(EWMA_AVX2)
-  if (avx2 && !portable) {
-    ewma::avx2::smooth(static_cast<const T*>(x), static_cast<T*>(y), shape, options);
-    return;
-  }
+            unsigned isa_limit) {
+  static const Isa best = best_isa();
+  const T* from = static_cast<const T*>(x);
+  T* to = static_cast<T*>(y);
+  switch (isa_limit < best ? isa_limit : best) {
+#if defined(EWMA_X86)
+    case Isa::avx512:
+      return ewma::avx512::smooth(from, to, shape, options);
+    case Isa::avx2:
+      return ewma::avx2::smooth(from, to, shape, options);
 #endif
-  (void)avx2, (void)portable;
-  ewma::baseline::smooth(static_cast<const T*>(x), static_cast<T*>(y), shape, options);
+    default:
+      return ewma::baseline::smooth(from, to, shape, options);
+  }
 }
 
 // A view of a Python object's memory, released at the end.
@@ -64,7 +77,7 @@ class Buffer {
 
 void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t time,
                   std::size_t inner, double beta, bool debias, bool ignore_na, bool fill,
-                  bool portable) {
+                  unsigned isa_limit) {
   const Buffer in(x, PyBUF_SIMPLE), to(out, PyBUF_WRITABLE);
   const char type = in->format[0];
   if (in->format[1] != 0 || (type != 'd' && type != 'f') || to->format[0] != type ||
@@ -81,9 +94,9 @@ void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t t
   constexpr std::size_t kLong = std::size_t{1} << 15;
   PyThreadState* thread = bytes >= kLong ? PyEval_SaveThread() : nullptr;
   if (type == 'd') {
-    smooth<double>(in->buf, to->buf, shape, options, portable);
+    smooth<double>(in->buf, to->buf, shape, options, isa_limit);
   } else {
-    smooth<float>(in->buf, to->buf, shape, options, portable);
+    smooth<float>(in->buf, to->buf, shape, options, isa_limit);
   }
   if (thread) PyEval_RestoreThread(thread);
 }
@@ -93,7 +106,7 @@ void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t t
 void bind_ema(nb::module_& m) {
   m.def("smooth", &smooth_block, nb::arg("x"), nb::arg("out"), nb::arg("outer"), nb::arg("time"),
         nb::arg("inner"), nb::arg("beta"), nb::arg("debias"), nb::arg("ignore_na"), nb::arg("fill"),
-        nb::arg("portable") = false,
+        nb::arg("isa_limit") = unsigned{Isa::avx512},
         "Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into\n"
-        "out, which may be x. portable: without this machine's special instructions.");
+        "out, which may be x. isa_limit: 0 baseline, 1 AVX2, 2 AVX-512.");
 }

@@ -29,5 +29,9 @@ namespace avx2 {
 template <typename T>
 void smooth(const T* x, T* y, const Shape& shape, const Options& options);
 }
+namespace avx512 {
+template <typename T>
+void smooth(const T* x, T* y, const Shape& shape, const Options& options);
+}
 
 }  // namespace ewma
