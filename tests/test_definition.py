@@ -15,9 +15,6 @@ SMALLEST = 5e-324
 BETAS = (0.0, 1e-300, 0.1, 0.3, 0.5, 0.6, 0.9, 0.97, 0.99, 0.999, 0.99999, 1 - 1e-9, 1.0)
 
 BOUND = 2.0
-# A block's results round in ulp of its largest sample, which may come after some of them. Past
-# this, a later sample would show in an earlier mean.
-SO_FAR_BOUND = 4.0
 
 
 def each_kernel(x, beta, debias=True, ignore_na=True, fill=False):
@@ -47,7 +44,8 @@ def with_gaps(x, seed, share=0.1):
 def assert_close(y, exact, bound=BOUND):
     of_all, so_far = exact.errors(y)
     assert of_all <= bound, f"{of_all:.3g} ulp of the largest |x|"
-    assert so_far <= SO_FAR_BOUND, f"{so_far:.3g} ulp of the largest |x| so far"
+    # The same in ulp of the largest |x| so far: a later sample must not show in an earlier mean.
+    assert so_far <= bound, f"{so_far:.3g} ulp of the largest |x| so far"
 
 
 # The reference itself
@@ -117,10 +115,12 @@ def test_exact(name, beta):
 
 @pytest.mark.parametrize("beta", BETAS)
 def test_every_length(beta):
-    # A first sample alone, blocks of 32, what is left at the end, tiles of 128 rows.
-    x = rng(30).standard_normal(300)
+    # A first sample alone, blocks of 128, a shorter one at the end or less than makes one worth it,
+    # tiles of 128 rows.
+    x = 3 + rng(30).standard_normal(400)
     exact = exact_mean(x, beta)
-    for n in range(1, 200) if beta in (0.5, 0.9, 0.999) else (1, 2, 31, 32, 33, 64, 65, 128, 300):
+    some = (1, 2, 16, 17, 18, 128, 129, 130, 145, 256, 257, 258, 400)
+    for n in range(1, 200) if beta in (0.5, 0.9, 0.999) else some:
         for y in each_kernel(x[:n], beta):
             assert_close(y, exact)
 
@@ -135,21 +135,21 @@ def test_rounding_does_not_add_up(beta):
 @pytest.mark.parametrize("beta", [0.99999, 1 - 1e-9, 1.0])
 def test_rounding_does_not_add_up_sample_by_sample(beta):
     x = 1e9 + rng(33).standard_normal(40_000)
-    x[::20] = np.nan  # no block of 32 without one
+    x[::20] = np.nan  # no block without one
     assert_close(smooth(x, beta), exact_mean(x, beta), 0.51)
 
 
-@pytest.mark.parametrize("beta", [0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999])
+@pytest.mark.parametrize("beta", [0.1, 0.3, 0.44, 0.45, 0.5, 0.59, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0])
 @pytest.mark.parametrize("period", [1, 7, 32, 50, 200])
 @pytest.mark.parametrize("low", [-LARGEST, -1.7])
 def test_jumps_between_signs(beta, period, low):
-    # The sums of a block round in ulp of the range, twice that, and several times: without being
-    # refined such means are off by up to 8 ulp. Up to 3 are left where the first samples alternate
+    # The sums of a block round several times, in ulp of the range: without being polished or refined
+    # such means are off by up to 6 ulp. Up to 3 are left at some betas below 0.6, where the jumps are
     # between two values just below a power of two, and so with the smallest ulp for their size.
     x = np.where((np.arange(2000) + 3) // period % 2, low, LARGEST if low == -LARGEST else 1.9)
     exact = exact_mean(x, beta)
     for y in each_kernel(x, beta):
-        assert_close(y, exact, 3.0)
+        assert_close(y, exact, 2.0 if beta > 0.6 else 3.0)
 
 
 @pytest.mark.parametrize("beta", BETAS)
@@ -243,7 +243,7 @@ def test_constant_stretch_comes_out_to_the_bit(beta, c):
 @pytest.mark.parametrize("beta", [0.1, 0.5, 0.6, 0.9, 0.99, 0.9999])
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e20, 1e300])
 def test_a_towering_sample_leaves_the_past_alone(beta, size):
-    # Blocks are measured from a mean of their own samples: 1e20 among them cost all digits.
+    # A block is worked on as a whole, but what comes later in it must not show.
     x = rng(61).random(100)
     exact = exact_mean(x, beta)
     for at in range(1, 100):

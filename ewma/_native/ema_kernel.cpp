@@ -10,7 +10,7 @@ namespace EWMA_ISA {
 // Columns that lie side by side in memory are copied into a buffer a few at a time, smoothed there
 // and copied back: whole cache lines are used, and the recurrence itself sees contiguous samples.
 constexpr std::size_t kTileColumns = 32;
-constexpr std::size_t kTileRows = 4 * kBlock;
+constexpr std::size_t kTileRows = kBlock;
 
 template <typename T>
 void smooth_columns(const T* x, T* y, std::size_t time, std::size_t inner, const Series& start) {
@@ -39,10 +39,10 @@ void smooth_columns(const T* x, T* y, std::size_t time, std::size_t inner, const
 
 template <typename T>
 void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
-  const Powers powers(options.beta);
-  Gains steady;
-  steady.steady(powers);
-  const Series start(powers, steady, options);
+  // Made anew only when beta changes: many short series ask for the same.
+  static thread_local Powers powers(options.beta);
+  if (powers.beta != options.beta) powers = Powers(options.beta);
+  const Series start(powers, options);
   const std::size_t stretch = shape.time * shape.inner;
   for (std::size_t o = 0; o < shape.outer; ++o, x += stretch, y += stretch) {
     if (shape.inner == 1) {

@@ -1,0 +1,55 @@
+// What a block of samples needs that depends on beta alone.
+#pragma once
+
+#include "double2.hpp"
+#include "lanes.hpp"
+
+namespace ewma {
+namespace EWMA_ISA {
+
+constexpr int kBlock = 128;  // samples that wait together
+
+struct Powers {
+  double beta;
+  double alpha;          // 1 - beta
+  double steady_weight;  // 1 / (1 - beta), less a few ulp: the weight stops growing here
+
+  explicit Powers(double b) : beta(b), alpha(1.0 - b), steady_weight((1.0 - 0x1p-52) / alpha) {
+    for (int k = 0; k < kBlock; ++k) power_[k] = 1.0, sum_[k] = 0.0;
+    for (int k = 0; k <= 2 * kBlock; ++k) keep_[k] = k <= kBlock ? 1.0 : beta;
+    // Doubling: powers and sums right to the last bit, without a call of pow.
+    set(0, {1.0, 0.0}, {0.0, 0.0});
+    set(1, {beta, 0.0}, {1.0, 0.0});
+    for (int k = 1; k < kBlock; k *= 2) {
+      const Double2 factor = power(k), offset = sum(k);
+      for (int i = 1; i <= k; ++i) {
+        set(k + i, multiply(factor, power(i)), add(offset, multiply(factor, sum(i))));
+      }
+    }
+  }
+
+  // beta^k and 1 + beta + ... + beta^(k-1), k = 0 .. kBlock
+  Double2 power(int k) const { return {power_[kBlock + k], power_lo_[k]}; }
+  Double2 sum(int k) const { return {sum_[kBlock + k], sum_lo_[k]}; }
+  // The same for k, k + 1, ..., without the low parts. As k < 0 count the samples that only fill up
+  // a block: nothing happens to the state before it.
+  Lanes powers(int k) const { return load(power_ + kBlock + k); }
+  Lanes sums(int k) const { return load(sum_ + kBlock + k); }
+  // What a sample leaves of the state before it: beta, from k = 1.
+  Lanes keep(int k) const { return load(keep_ + kBlock + k); }
+
+ private:
+  void set(int k, Double2 power, Double2 sum) {
+    // What is nothing beside a sample that counts in full is zero: denormals are slow.
+    if (power.hi < 1e-150) power = {};
+    power_[kBlock + k] = power.hi, power_lo_[k] = power.lo;
+    sum_[kBlock + k] = sum.hi, sum_lo_[k] = sum.lo;
+  }
+
+  double power_[2 * kBlock + 1], power_lo_[kBlock + 1];
+  double sum_[2 * kBlock + 1], sum_lo_[kBlock + 1];
+  double keep_[2 * kBlock + 1];
+};
+
+}  // namespace EWMA_ISA
+}  // namespace ewma

@@ -1,0 +1,256 @@
+// The recurrence over a stretch of samples without a gap, a block of kBlock samples at a time.
+//
+// Written as y_t = y_{t-1} + (x_t - y_{t-1}) / w_t every sample waits for the result of the one
+// before. With u_t, the weighted sum of the differences from some reference r,
+//
+//     y_t = r + u_t / w_t                  u_t = beta * u_{t-1} + (x_t - r)
+//
+// and u unrolls: over a block, with u and w the state before it,
+//
+//     u_j = D_j + beta^(j+1) * u           D_j = sum_{i<=j} beta^(j-i) * (x_i - r)
+//     w_j = S_j + beta^(j+1) * w           S_j = 1 + beta + ... + beta^j
+//
+// where D_j waits for nothing before the block. Differences from r, the mean before the stretch,
+// make a constant series come out unchanged, to the bit, and keep a large offset from costing
+// digits.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+
+#include "double2.hpp"
+#include "lanes.hpp"
+#include "powers.hpp"
+#include "scale.hpp"
+
+namespace ewma {
+namespace EWMA_ISA {
+
+constexpr std::size_t kStretch = 32 * kBlock;  // samples that share a reference
+
+// Below the one beta a block's means are polished, see Stretch::smooth; from the other on they are
+// refined where they leave the reference by more than a part of the largest |x| so far, see
+// Stretch::refine. The limits keep all errors under 2 ulp of that.
+constexpr double kPolishBelow = 0.6;
+constexpr double kRefineFrom = 0.45;
+constexpr double kWide = 0.25, kWidePolished = 0.5;
+constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
+
+// sum_{i<=j} beta^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane,
+// of two, of four.
+class Scan {
+ public:
+  explicit Scan(const Powers& powers)
+      : power_1_(all_lanes(powers.power(1).hi)),
+        power_2_(all_lanes(powers.power(2).hi)),
+        power_4_(all_lanes(powers.power(4).hi)) {}
+
+  Lanes next(const Lanes& x) {
+    const Lanes pairs = x + power_1_ * back_1(x_, x);
+    const Lanes fours = pairs + power_2_ * back_2(pairs_, pairs);
+    x_ = x, pairs_ = pairs;
+    sum_ = fours + power_4_ * sum_;
+    return sum_;
+  }
+  double last() const { return sum_[kLanes - 1]; }
+
+ private:
+  const Lanes power_1_, power_2_, power_4_;
+  Lanes x_ = {}, pairs_ = {}, sum_ = {};
+};
+
+// kScaled: samples are multiplied by a power of two on the way in. kSteady: the weight has stopped
+// growing.
+template <typename T, bool kScaled, bool kSteady>
+class Stretch {
+ public:
+  Stretch(const Powers& powers, const Scale& scale, Double2 mean, Double2 weight, double largest)
+      : powers_(powers), scale_(scale), mean_(mean), weight_(weight), largest_(largest) {
+    set_reference(static_cast<double>(static_cast<T>(scale.out * mean.hi)) * scale.in);
+  }
+
+  // Smooths up to kStretch of the next n samples; returns how many: it ends before a block that has
+  // a missing sample, is too large for this scale, or lies nearer to 0 than to the reference.
+  std::size_t run(const T* x, T* y, std::size_t n) {
+    std::size_t done = 0;
+    while (done < n && done < kStretch && (kSteady || weight_.hi < powers_.steady_weight)) {
+      const int size = n - done < kBlock ? static_cast<int>(n - done) : kBlock;
+      if (!block(x + done, y + done, size, done == 0)) break;
+      done += size;
+    }
+    if (done > 0) {
+      mean_ = polish() ? Double2{last_, 0.0}
+                       : add({r_, 0.0}, kSteady ? multiply(u_, alpha()) : divide(u_, weight_));
+    }
+    return done;
+  }
+
+  Double2 mean() const { return mean_; }
+  Double2 weight() const { return weight_; }
+  double largest() const { return largest_; }
+
+ private:
+  bool polish() const { return powers_.beta < kPolishBelow; }
+  Double2 alpha() const { return {powers_.alpha, 0.0}; }
+  Lanes sample(const T* at) const { return kScaled ? scale_.in * load(at) : load(at); }
+
+  void set_reference(double r) {
+    r_ = r;
+    u_ = in_sums(two_sum(mean_.hi - r, mean_.lo), weight_);
+  }
+
+  // What a mean's distance from the reference is in u: times w.
+  Double2 in_sums(Double2 distance, Double2 weight) const {
+    return kSteady ? divide(distance, alpha()) : multiply(distance, weight);
+  }
+
+  bool block(const T* x, T* y, int size, bool first) {
+    // A shorter block is filled up in front with r, which adds nothing to the sums. Samples that
+    // the means replace are copied.
+    const int fill = kBlock - size;
+    T filled[kBlock];
+    const auto fill_up = [&] {
+      if (fill == 0 && x != y) return x;
+      for (int j = 0; j < fill; ++j) filled[j] = static_cast<T>(scale_.out * r_);
+      std::memcpy(filled + fill, x, size * sizeof(T));
+      return static_cast<const T*>(filled);
+    };
+    const T* from = fill_up();
+    double farthest;
+    double sum = distances(from, farthest);
+    if (r_ != 0.0 && sum > size * std::fabs(r_)) {
+      if (!first) return false;
+      set_reference(0.0);
+      from = fill_up();
+      sum = distances(from, farthest);
+    }
+    // One comparison for all: NaN, infinity, and too large for this scale.
+    if (!(sum <= kBlock * kScaledLimit)) return false;
+
+    constexpr bool kDirect = std::is_same<T, double>::value && !kScaled;
+    double buffer[kBlock];
+    double* means = buffer;
+    if constexpr (kDirect) {
+      if (fill == 0) means = y;
+    }
+    const double mean_before = first ? mean_.hi : last_;
+    double own;
+    const double widest = polish() ? smooth<true>(from, means, fill, mean_before, own)
+                                   : smooth<false>(from, means, fill, mean_before, own);
+    const double allowed = (polish() ? kWidePolished : kWide) * largest_;
+    const bool wide = powers_.beta >= kRefineFrom && widest > allowed;
+    largest_ = larger(largest_, larger(std::fabs(r_), farthest - std::fabs(r_)));
+
+    // u = beta^size * u + own; the low part is normalised where the stretch ends.
+    const Double2 u = u_, weight = weight_, power = powers_.power(size);
+    const double p = power.hi * u.hi;
+    const double p_lo = std::fma(power.hi, u.hi, -p) + (power.hi * u.lo + power.lo * u.hi);
+    const Double2 next = two_sum(p, own);
+    u_ = {next.hi, next.lo + p_lo};
+    if (!kSteady) weight_ = add(multiply(power, weight), powers_.sum(size));
+    if (wide) refine(from, means, fill, mean_before, u, weight);
+
+    last_ = means[kBlock - 1];
+    if (means == buffer) {
+      for (int j = 0; j < kBlock; j += kLanes) {
+        const Lanes mean = load(means + j);
+        store(filled + j, kScaled ? bounded(scale_.out * mean) : mean);
+      }
+      std::memcpy(y, filled + fill, size * sizeof(T));
+    }
+    return true;
+  }
+
+  // The sum of the samples' distances from r, and the largest of a few.
+  double distances(const T* x, double& farthest) const {
+    const Lanes minus_r = all_lanes(-r_);
+    Lanes sum = {}, far = {};
+    for (int j = 0; j < kBlock; j += kSampled) {
+      const Lanes d0 = magnitude(minus_r + sample(x + j));
+      const Lanes d1 = magnitude(minus_r + sample(x + j + kLanes));
+      const Lanes d2 = magnitude(minus_r + sample(x + j + 2 * kLanes));
+      const Lanes d3 = magnitude(minus_r + sample(x + j + 3 * kLanes));
+      sum = sum + ((d0 + d1) + (d2 + d3));
+      far = larger(far, d3);
+    }
+    farthest = largest_lane(far);
+    return total(sum);
+  }
+
+  // A block's means, and its own part of u; returns how far the means leave r.
+  template <bool kPolish>
+  double smooth(const T* x, double* means, int fill, double mean_before, double& own) const {
+    const Powers& powers = powers_;
+    const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
+    const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
+    Lanes before = all_lanes(mean_before), widest = {};
+    Scan scan(powers);
+    for (int i = 0; i < kBlock; i += kSampled) {
+      Lanes change = {};  // what u is, or w times that
+      for (int j = i; j < i + kSampled; j += kLanes) {
+        const int k = j + 1 - fill;
+        const Lanes x_j = sample(x + j);
+        const Lanes u_j = scan.next(minus_r + x_j) + u * powers.powers(k);
+        const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
+        change = kSteady ? u_j : u_j / w_j;
+        Lanes mean = kSteady ? all_r + alpha * u_j : all_r + change;
+        // With a small beta each mean is close to its sample, and to start from there,
+        // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
+        if (kPolish) {
+          Lanes keep = powers.keep(k);
+          if (!kSteady) keep = keep * ((powers.sums(k - 1) + w * powers.powers(k - 1)) / w_j);
+          const Lanes rough = mean;
+          mean = x_j + keep * (back_1(before, rough) - x_j);
+          before = rough;
+        }
+        store(means + j, mean);
+      }
+      widest = larger(widest, magnitude(change));
+    }
+    own = scan.last();
+    return (kSteady ? powers.alpha : 1.0) * largest_lane(widest);
+  }
+
+  // Means that go as far as the samples reach round by a few ulp on the way. By how much a mean
+  // misses the recurrence,
+  //
+  //     m_j = y_{j-1} + (x_j - y_{j-1}) / w_j - y_j,
+  //
+  // is small and so known well, and m_j * w_j, summed up like samples, gives what y_j * w_j is off
+  // by. u and w are the state before the block.
+  void refine(const T* x, double* means, int fill, double mean_before, Double2 u, Double2 weight) {
+    const Double2 known = in_sums(two_sum(mean_before, -r_), weight);
+    const Lanes off_before = all_lanes((u.hi - known.hi) + (u.lo - known.lo));
+    const Lanes alpha = all_lanes(powers_.alpha), w = all_lanes(weight.hi);
+    const Lanes w_steady = all_lanes(1.0 / powers_.alpha);
+    Lanes before = all_lanes(mean_before), off = {};
+    double samples[kBlock];
+    for (int j = 0; j < kBlock; j += kLanes) store(samples + j, sample(x + j));
+    for (int j = 0; j < fill; ++j) samples[j] = means[j] = mean_before;  // misses nothing
+    Scan scan(powers_);
+    for (int j = 0; j < kBlock; j += kLanes) {
+      const int k = j + 1 - fill;
+      const Lanes mean = load(means + j), shifted = back_1(before, mean);
+      const Lanes w_j = kSteady ? w_steady : powers_.sums(k) + w * powers_.powers(k);
+      const Lanes miss = (load(samples + j) - shifted) + w_j * (shifted - mean);
+      off = scan.next(miss) + off_before * powers_.powers(k);
+      store(means + j, mean + (kSteady ? alpha * off : off / w_j));
+      before = mean;
+    }
+    u_ = add(in_sums(two_sum(before[kLanes - 1], -r_), weight_), {off[kLanes - 1], 0.0});
+  }
+
+  const Powers& powers_;
+  const Scale scale_;
+  Double2 mean_;       // before the stretch, then after it; scaled, as is all that follows
+  Double2 weight_;     // after the last block
+  Double2 u_;          // the same
+  double r_;           // the reference: the mean before the stretch, or 0 where that is nearer
+  double last_ = 0.0;  // the last mean, rounded
+  double largest_;     // of |x| so far, or less
+};
+
+}  // namespace EWMA_ISA
+}  // namespace ewma
