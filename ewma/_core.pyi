@@ -4,7 +4,7 @@ import numpy
 import numpy.typing
 
 
-def smooth(x: object, out: object, outer: int, time: int, inner: int, beta: float, debias: bool, ignore_na: bool, fill: bool, isa_limit: int = 2) -> None:
+def smooth(x: object, out: object, outer: int, time: int, inner: int, beta: float, debias: bool, ignore_na: bool, fill: bool, threads: int = 1, isa_limit: int = 2) -> None:
     """
     Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into
     out, which may be x. isa_limit: 0 baseline, 1 AVX2, 2 AVX-512.

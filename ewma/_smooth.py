@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ewma import _core
 from ewma._decay import beta_from
+from ewma._threads import SAMPLES_PER_THREAD, thread_count
 from ewma.containers import open_container
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ def smooth(
     ignore_na: bool = True,
     fill: bool = False,
     out: Array | None = None,
+    threads: int | None = None,
 ) -> T:
     r"""Smooth with a bias-corrected exponential moving average.
 
@@ -67,11 +69,16 @@ def smooth(
     out : ndarray, optional
         Where to write the result of smoothing an array; its shape and dtype must be the result's.
         `out` may be `series`.
+    threads : int, optional
+        The most threads to use. By default as many as there are cores (at most 8) or the
+        environment variable ``EWMA_NUM_THREADS`` says; fewer than 2**19 samples take one. Where one
+        long series is cut between them, its means may differ in the last digits.
 
     Returns
     -------
-    type of `series`
-        Of the same shape, with the same labels. float dtypes are kept (all are computed in
+    list, tuple, ndarray, Series or DataFrame
+        What `series` is, of the same shape, with the same labels; for a subclass (a named tuple, a
+        matrix) the type of these that it derives from. float dtypes are kept (all are computed in
         float64), complex ones too; integers and bools become float64.
 
     Raises
@@ -116,7 +123,10 @@ def smooth(
         and data.dtype is _FLOAT64
         and data.ndim == 1
         and out is None
+        and type(axis) is int
         and axis == 0
+        and len(data) < 2 * SAMPLES_PER_THREAD
+        and threads is None
         and data.flags.carray  # contiguous, aligned, writeable: one look for the first two
     ):
         result: Array = np.empty(len(data))
@@ -125,18 +135,19 @@ def smooth(
     values, close = open_container(data)
     if out is not None:
         _check_out(out, data, values)
-    axis_number = _axis_number(axis, values.ndim, type(data).__name__)
-    return cast("T", close(_smooth_array(values, axis_number, flags, out)))
+    axis_number = _axis_number(axis, values.ndim, data)
+    count = thread_count(values.size, threads)
+    return cast("T", close(_smooth_array(values, axis_number, flags, out, count)))
 
 
-def _axis_number(axis: int | str, dimensions: int, container: str) -> int:
+def _axis_number(axis: int | str, dimensions: int, data: Any) -> int:
     if dimensions == 0:
         raise ValueError("series must have at least one axis; received a single number")
-    names = {"index": 0, "columns": 1} if container == "DataFrame" else {}
+    names = {"index": 0, "columns": 1} if hasattr(data, "columns") else {}
     number = axis
     if isinstance(axis, str):
         if axis not in names:
-            expected = ", 'index' or 'columns'" if names else f" for a {container}"
+            expected = ", 'index' or 'columns'" if names else f" for a {type(data).__name__}"
             raise ValueError(f"axis must be a number{expected}; received {axis!r}")
         number = names[axis]
     try:
@@ -157,8 +168,13 @@ def _check_out(out: Any, series: Any, values: Array) -> None:
             "out works from a NumPy array to a NumPy array; received series of type "
             f"{type(series).__name__} and out of type {type(out).__name__}"
         )
+    if series.dtype.kind == "O":
+        raise TypeError(
+            "out works for arrays of numbers; received a series of objects: give "
+            "series.astype(float), or leave out away"
+        )
     dtype = series.dtype if series.dtype.kind in "fc" else values.dtype
-    if out.dtype != dtype or series.dtype.kind == "O":
+    if out.dtype != dtype:
         raise TypeError(f"out must have the result's dtype, {dtype}; received {out.dtype}")
     if out.shape != series.shape:
         raise ValueError(f"out must have the shape of series, {series.shape}; received {out.shape}")
@@ -167,7 +183,11 @@ def _check_out(out: Any, series: Any, values: Array) -> None:
 
 
 def _smooth_array(
-    values: Array, axis: int, flags: tuple[float, bool, bool, bool], out: Array | None
+    values: Array,
+    axis: int,
+    flags: tuple[float, bool, bool, bool],
+    out: Array | None,
+    threads: int,
 ) -> Array:
     """Smooth any float or complex array, in whichever order it lies in memory."""
     turned = not values.flags.c_contiguous and values.flags.f_contiguous
@@ -183,9 +203,9 @@ def _smooth_array(
     if target is None or not _writes_in_place(target, block):
         target = np.empty(shape, block.dtype)
     if block.dtype.kind == "c":
-        _smooth_complex(block, target, (outer, time, inner), flags)
+        _smooth_complex(block, target, (outer, time, inner), flags, threads)
     else:
-        _core.smooth(block, target, outer, time, inner, *flags)
+        _core.smooth(block, target, outer, time, inner, *flags, threads)
     result = target.T if turned else target
     if out is None:
         return result
@@ -208,6 +228,7 @@ def _smooth_complex(
     target: Array,
     shape: tuple[int, int, int],
     flags: tuple[float, bool, bool, bool],
+    threads: int,
 ) -> None:
     """Smooth real and imaginary parts side by side; a sample is missing if either part is."""
     missing = ~np.isfinite(block)
@@ -216,6 +237,6 @@ def _smooth_complex(
     target[missing] = complex(math.nan, math.nan)
     parts = target.view(np.float64 if block.dtype == np.complex128 else np.float32)
     outer, time, inner = shape
-    _core.smooth(parts, parts, outer, time, 2 * inner, *flags)
+    _core.smooth(parts, parts, outer, time, 2 * inner, *flags, threads)
     if not flags[3]:
         target[missing] = original

@@ -305,6 +305,14 @@ def test_frame_axis(mixed):
         smooth(x["a"], axis="columns")
 
 
+def test_axis_names_of_a_subclass():
+    class Runs(pd.DataFrame):
+        pass
+
+    x = Runs({"a": [4.0, 1.0], "b": [2.0, 0.0]})
+    np.testing.assert_array_equal(smooth(x, 0.5, axis="columns"), smooth(x, 0.5, axis=1))
+
+
 def test_empty_frames():
     for x in (
         pd.DataFrame(),
@@ -435,3 +443,27 @@ def test_column_that_is_no_numbers(column):
         smooth(column.rename("who"))
     with pytest.raises(TypeError, match=r"samples must be .*numbers.*; received .* named 'who'"):
         smooth(pd.DataFrame({"loss": [1.0, 2.0], "who": column}))
+
+
+# Numbers that a float64 cannot hold
+
+
+@pytest.mark.parametrize("item", [10**400, Decimal("sNaN")])
+def test_no_float64_holds_it(item):
+    with pytest.raises(ValueError, match="numbers that a float64 holds; received"):
+        smooth([1.0, item])
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="the same type")
+def test_longdouble_beyond_float64():
+    x = np.array([1.0, np.finfo(np.float64).max], np.longdouble)
+    assert smooth(x, 0).tolist() == x.tolist()
+    for series in (4 * x, 4j * x):
+        with pytest.raises(ValueError, match=r"up to 1\.8e308; received .* up to 7\.1"):
+            smooth(series)
+    x[0] = np.inf  # is no number to hold
+    assert np.isinf(smooth(x)[0])
+
+
+def test_numpy_bools_among_objects():
+    assert smooth(np.array([np.True_, np.False_], object), 0.5).tolist() == [1.0, 1 / 3]

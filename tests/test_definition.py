@@ -24,7 +24,7 @@ def each_kernel(x, beta, debias=True, ignore_na=True, fill=False):
         for columns in (1, 3):
             block = x if columns == 1 else np.repeat(x, columns)
             out = np.empty_like(block)
-            options = (beta, debias, ignore_na, fill, isa_limit)
+            options = (beta, debias, ignore_na, fill, 1, isa_limit)
             _core.smooth(block, out, 1, len(x), columns, *options)
             for i in range(columns):
                 yield out[i::columns]
@@ -139,12 +139,14 @@ def test_rounding_does_not_add_up_sample_by_sample(beta):
     assert_close(smooth(x, beta), exact_mean(x, beta), 0.51)
 
 
-@pytest.mark.parametrize("beta", [0.1, 0.3, 0.44, 0.45, 0.5, 0.59, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0])
+@pytest.mark.parametrize(
+    "beta", [0.1, 0.3, 0.44, 0.45, 0.5, 0.59, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0]
+)
 @pytest.mark.parametrize("period", [1, 7, 32, 50, 200])
 @pytest.mark.parametrize("low", [-LARGEST, -1.7])
 def test_jumps_between_signs(beta, period, low):
-    # The sums of a block round several times, in ulp of the range: without being polished or refined
-    # such means are off by up to 6 ulp. Up to 3 are left at some betas below 0.6, where the jumps are
+    # The sums of a block round several times, in ulp of the range: not polished nor refined such
+    # means are off by up to 6 ulp. Up to 3 are left at some betas below 0.6, where the jumps are
     # between two values just below a power of two, and so with the smallest ulp for their size.
     x = np.where((np.arange(2000) + 3) // period % 2, low, LARGEST if low == -LARGEST else 1.9)
     exact = exact_mean(x, beta)
@@ -191,6 +193,36 @@ def test_gaps(name, beta, debias, ignore_na):
         assert np.isnan(y[:first]).all()
         if first < len(x):
             assert_close(y[first:], exact.filled(first))
+
+
+# One series cut between threads
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("name", SERIES)
+def test_threads(name, beta):
+    x = SERIES[name]
+    exact = exact_mean(x, beta)
+    for threads in (2, 3, 7):
+        assert_close(in_pieces(x, beta, threads), exact)
+
+
+@pytest.mark.parametrize("ignore_na", [True, False])
+@pytest.mark.parametrize("debias", [True, False])
+@pytest.mark.parametrize("beta", [0.0, 1e-300, 0.1, 0.5, 0.9, 0.99, 0.99999, 1.0])
+@pytest.mark.parametrize("name", GAPS)
+def test_threads_and_gaps(name, beta, debias, ignore_na):
+    x = GAPS[name]
+    exact = exact_mean(x, beta, debias, ignore_na)
+    y = in_pieces(x, beta, 5, debias, ignore_na)
+    np.testing.assert_array_equal(y[exact.missing], x[exact.missing])
+    assert_close(y, exact)
+
+
+def in_pieces(x, beta, threads, debias=True, ignore_na=True):
+    y = np.full_like(x, np.nan)
+    _core.smooth(x, y, 1, len(x), 1, beta, debias, ignore_na, False, threads)
+    return y
 
 
 # Without bias correction

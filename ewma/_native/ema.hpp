@@ -31,19 +31,21 @@ class Series {
     if (!options.debias) weight_.hi = powers.steady_weight;
   }
 
-  // Smooths the next n samples; y may be x.
+  // Smooths the next n samples; y may be x, or null where only the state is to move on.
   template <typename T>
   void run(const T* x, T* y, std::size_t n) {
+    T nowhere;
     // A first mean is its sample, exactly, as are all means at beta = 0: r + (x - r) would round.
     // At beta = 1 without bias correction all means are 0, and 1 / (1 - beta) is not a number.
     const bool in_blocks = powers_->beta > 0.0 && (options_.debias || powers_->alpha > 0.0);
     for (std::size_t i = 0; i < n;) {
       const std::size_t left = n - i;
       std::size_t done = 0;
-      if (in_blocks && seen_ && left >= kWorthIt) done = stretch(x + i, y + i, left);
+      if (in_blocks && seen_ && left >= kWorthIt)
+        done = stretch(x + i, y == nullptr ? y : y + i, left);
       if (done == 0) {
         done = !seen_ ? 1 : left < kBlock ? left : kBlock;
-        for (std::size_t j = i; j < i + done; ++j) one(x[j], y[j]);
+        for (std::size_t j = i; j < i + done; ++j) one(x[j], y == nullptr ? nowhere : y[j]);
       }
       i += done;
     }

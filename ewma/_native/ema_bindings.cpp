@@ -1,7 +1,13 @@
 // _core.smooth: arrays in, one call of the kernel that this machine runs best.
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
+#include "buffer.hpp"
 #include "ema_kernel.hpp"
+#include "parallel.hpp"
 
 #if defined(EWMA_X86) && defined(_MSC_VER)
 #include <immintrin.h>
@@ -40,65 +46,59 @@ Isa best_isa() {
 }
 
 template <typename T>
-void smooth(const void* x, void* y, const ewma::Shape& shape, const ewma::Options& options,
-            unsigned isa_limit) {
+ewma::Kernel<T> kernel(unsigned isa_limit) {
   static const Isa best = best_isa();
-  const T* from = static_cast<const T*>(x);
-  T* to = static_cast<T*>(y);
   switch (isa_limit < best ? isa_limit : best) {
 #if defined(EWMA_X86)
     case Isa::avx512:
-      return ewma::avx512::smooth(from, to, shape, options);
+      return {ewma::avx512::smooth, ewma::avx512::continue_series};
     case Isa::avx2:
-      return ewma::avx2::smooth(from, to, shape, options);
+      return {ewma::avx2::smooth, ewma::avx2::continue_series};
 #endif
     default:
-      return ewma::baseline::smooth(from, to, shape, options);
+      return {ewma::baseline::smooth, ewma::baseline::continue_series};
   }
 }
 
-// A view of a Python object's memory, released at the end.
-class Buffer {
- public:
-  Buffer(nb::handle object, int flags) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0) {
-      throw nb::python_error();
-    }
-  }
-  ~Buffer() { PyBuffer_Release(&view_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  const Py_buffer& operator*() const { return view_; }
-  const Py_buffer* operator->() const { return &view_; }
+template <typename T>
+void smooth(const ewma::Buffer& x, const ewma::Buffer& out, const ewma::Shape& shape,
+            const ewma::Options& options, unsigned threads, unsigned isa_limit) {
+  ewma::smooth_in_pieces(kernel<T>(isa_limit), static_cast<const T*>(x->buf),
+                         static_cast<T*>(out->buf), shape, options, threads);
+}
 
- private:
-  Py_buffer view_;
-};
+// Whether the sizes' product is n, without computing it: it may be too large for its type.
+bool is_product(std::size_t n, std::initializer_list<std::size_t> sizes) {
+  if (std::count(sizes.begin(), sizes.end(), 0u) > 0) return n == 0;
+  for (const std::size_t size : sizes) {
+    if (n % size != 0) return false;
+    n /= size;
+  }
+  return n == 1;
+}
 
 void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t time,
                   std::size_t inner, double beta, bool debias, bool ignore_na, bool fill,
-                  unsigned isa_limit) {
-  const Buffer in(x, PyBUF_SIMPLE), to(out, PyBUF_WRITABLE);
-  const char type = in->format[0];
-  if (in->format[1] != 0 || (type != 'd' && type != 'f') || to->format[0] != type ||
-      to->format[1] != 0) {
+                  unsigned threads, unsigned isa_limit) {
+  const int contiguous = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
+  const ewma::Buffer in(x, contiguous), to(out, contiguous | PyBUF_WRITABLE);
+  const std::string_view type = in->format;
+  if ((type != "d" && type != "f") || type != to->format) {
     throw nb::type_error("x and out must both be float64 or both float32, in native byte order");
   }
-  const std::size_t bytes = outer * time * inner * static_cast<std::size_t>(in->itemsize);
-  if (static_cast<std::size_t>(in->len) != bytes || static_cast<std::size_t>(to->len) != bytes) {
+  const auto size = static_cast<std::size_t>(in->len / in->itemsize);
+  if (!is_product(size, {outer, time, inner}) || to->len != in->len) {
     throw nb::value_error("x and out must have outer * time * inner items");
   }
-  const ewma::Shape shape{outer, time, inner};
+  if (size == 0) return;
+  const ewma::Shape shape{outer, time, inner, inner};
   const ewma::Options options{beta, debias, ignore_na, fill};
   // Letting go of the GIL costs more than a short series does.
-  constexpr std::size_t kLong = std::size_t{1} << 15;
-  PyThreadState* thread = bytes >= kLong ? PyEval_SaveThread() : nullptr;
-  if (type == 'd') {
-    smooth<double>(in->buf, to->buf, shape, options, isa_limit);
-  } else {
-    smooth<float>(in->buf, to->buf, shape, options, isa_limit);
-  }
-  if (thread) PyEval_RestoreThread(thread);
+  constexpr std::size_t kLong = 4096;
+  PyThreadState* state = size >= kLong ? PyEval_SaveThread() : nullptr;
+  const auto run = type == "d" ? smooth<double> : smooth<float>;
+  run(in, to, shape, options, threads, isa_limit);
+  if (state) PyEval_RestoreThread(state);
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t t
 void bind_ema(nb::module_& m) {
   m.def("smooth", &smooth_block, nb::arg("x"), nb::arg("out"), nb::arg("outer"), nb::arg("time"),
         nb::arg("inner"), nb::arg("beta"), nb::arg("debias"), nb::arg("ignore_na"), nb::arg("fill"),
-        nb::arg("isa_limit") = unsigned{Isa::avx512},
+        nb::arg("threads") = 1, nb::arg("isa_limit") = unsigned{Isa::avx512},
         "Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into\n"
         "out, which may be x. isa_limit: 0 baseline, 1 AVX2, 2 AVX-512.");
 }

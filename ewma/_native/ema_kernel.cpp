@@ -13,16 +13,16 @@ constexpr std::size_t kTileColumns = 32;
 constexpr std::size_t kTileRows = kBlock;
 
 template <typename T>
-void smooth_columns(const T* x, T* y, std::size_t time, std::size_t inner, const Series& start) {
+void smooth_columns(const T* x, T* y, const Shape& shape, const Series& start) {
   T tile[kTileColumns * kTileRows];
   Series columns[kTileColumns];
-  for (std::size_t c = 0; c < inner; c += kTileColumns) {
-    const std::size_t width = inner - c < kTileColumns ? inner - c : kTileColumns;
+  for (std::size_t c = 0; c < shape.inner; c += kTileColumns) {
+    const std::size_t width = shape.inner - c < kTileColumns ? shape.inner - c : kTileColumns;
     for (std::size_t j = 0; j < width; ++j) columns[j] = start;
-    for (std::size_t t = 0; t < time; t += kTileRows) {
-      const std::size_t rows = time - t < kTileRows ? time - t : kTileRows;
+    for (std::size_t t = 0; t < shape.time; t += kTileRows) {
+      const std::size_t rows = shape.time - t < kTileRows ? shape.time - t : kTileRows;
       for (std::size_t i = 0; i < rows; ++i) {
-        const T* row = x + (t + i) * inner + c;
+        const T* row = x + (t + i) * shape.columns + c;
         for (std::size_t j = 0; j < width; ++j) tile[j * kTileRows + i] = row[j];
       }
       for (std::size_t j = 0; j < width; ++j) {
@@ -30,32 +30,46 @@ void smooth_columns(const T* x, T* y, std::size_t time, std::size_t inner, const
         columns[j].run(column, column, rows);
       }
       for (std::size_t i = 0; i < rows; ++i) {
-        T* row = y + (t + i) * inner + c;
+        T* row = y + (t + i) * shape.columns + c;
         for (std::size_t j = 0; j < width; ++j) row[j] = tile[j * kTileRows + i];
       }
     }
   }
 }
 
+// Made anew only when beta changes: many short series ask for the same.
+const Powers& powers_of(double beta) {
+  static thread_local Powers powers(beta);
+  if (powers.beta != beta) powers = Powers(beta);
+  return powers;
+}
+
 template <typename T>
 void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
-  // Made anew only when beta changes: many short series ask for the same.
-  static thread_local Powers powers(options.beta);
-  if (powers.beta != options.beta) powers = Powers(options.beta);
-  const Series start(powers, options);
-  const std::size_t stretch = shape.time * shape.inner;
-  for (std::size_t o = 0; o < shape.outer; ++o, x += stretch, y += stretch) {
-    if (shape.inner == 1) {
+  const Series start(powers_of(options.beta), options);
+  const std::size_t stride = shape.time * shape.columns;
+  for (std::size_t o = 0; o < shape.outer; ++o, x += stride, y += stride) {
+    if (shape.columns == 1) {
       Series series = start;
       series.run(x, y, shape.time);
     } else {
-      smooth_columns(x, y, shape.time, shape.inner, start);
+      smooth_columns(x, y, shape, start);
     }
   }
 }
 
+template <typename T>
+void continue_series(const T* x, T* y, std::size_t before, std::size_t time,
+                     const Options& options) {
+  Series series(powers_of(options.beta), options);
+  series.run(x - before, static_cast<T*>(nullptr), before);
+  series.run(x, y, time);
+}
+
 template void smooth(const double*, double*, const Shape&, const Options&);
 template void smooth(const float*, float*, const Shape&, const Options&);
+template void continue_series(const double*, double*, std::size_t, std::size_t, const Options&);
+template void continue_series(const float*, float*, std::size_t, std::size_t, const Options&);
 
 }  // namespace EWMA_ISA
 }  // namespace ewma

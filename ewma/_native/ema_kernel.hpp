@@ -13,25 +13,28 @@ struct Options {
   bool fill;
 };
 
-// A C-contiguous block (outer, time, inner).
+// Of a C-contiguous block (outer, time, all columns), `inner` columns of each row.
 struct Shape {
   std::size_t outer;
   std::size_t time;
   std::size_t inner;
+  std::size_t columns;
 };
 
-// Smooths x along time into y; y may be x. One namespace an instruction set, see ema_kernel.cpp.
-namespace baseline {
-template <typename T>
-void smooth(const T* x, T* y, const Shape& shape, const Options& options);
-}
-namespace avx2 {
-template <typename T>
-void smooth(const T* x, T* y, const Shape& shape, const Options& options);
-}
-namespace avx512 {
-template <typename T>
-void smooth(const T* x, T* y, const Shape& shape, const Options& options);
-}
+// One namespace an instruction set, see ema_kernel.cpp. `smooth` smooths x along time into y, which
+// may be x; `continue_series` smooths the next `time` samples of one series, of which it must have
+// seen the `before` samples in front of x.
+#define EWMA_DECLARE_KERNEL(isa)                                               \
+  namespace isa {                                                              \
+  template <typename T>                                                        \
+  void smooth(const T* x, T* y, const Shape& shape, const Options& options);   \
+  template <typename T>                                                        \
+  void continue_series(const T* x, T* y, std::size_t before, std::size_t time, \
+                       const Options& options);                                \
+  }
+EWMA_DECLARE_KERNEL(baseline)
+EWMA_DECLARE_KERNEL(avx2)
+EWMA_DECLARE_KERNEL(avx512)
+#undef EWMA_DECLARE_KERNEL
 
 }  // namespace ewma

@@ -5,29 +5,13 @@
 #include <cstdint>
 #include <memory>
 
+#include "buffer.hpp"
 #include "crc32c.hpp"
 #include "events.hpp"
 
 namespace nb = nanobind;
 
 namespace {
-
-// The bytes of any object with the buffer protocol, for as long as this lives.
-class Buffer {
- public:
-  explicit Buffer(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
-  }
-  ~Buffer() { PyBuffer_Release(&view_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-
-  const std::uint8_t* data() const { return static_cast<const std::uint8_t*>(view_.buf); }
-  std::size_t size() const { return static_cast<std::size_t>(view_.len); }
-
- private:
-  Py_buffer view_;
-};
 
 template <class T>
 using Array = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
@@ -41,9 +25,9 @@ Array<T> to_numpy(std::unique_ptr<T[]> data, std::size_t size) {
 }
 
 void feed(ewma::EventReader& reader, nb::handle chunk) {
-  const Buffer buffer(chunk);
+  const ewma::Buffer buffer(chunk, PyBUF_SIMPLE);
   const nb::gil_scoped_release release;
-  reader.feed(buffer.data(), buffer.size());
+  reader.feed(static_cast<const std::uint8_t*>(buffer->buf), static_cast<std::size_t>(buffer->len));
 }
 
 nb::tuple take(ewma::EventReader& reader) {
@@ -72,9 +56,10 @@ nb::tuple damage(const ewma::EventReader& reader) {
 }
 
 std::uint32_t crc32c(nb::handle data, bool portable) {
-  const Buffer buffer(data);
-  return portable ? ewma::crc32c_portable(buffer.data(), buffer.size())
-                  : ewma::crc32c(buffer.data(), buffer.size());
+  const ewma::Buffer buffer(data, PyBUF_SIMPLE);
+  const auto* bytes = static_cast<const std::uint8_t*>(buffer->buf);
+  const auto size = static_cast<std::size_t>(buffer->len);
+  return portable ? ewma::crc32c_portable(bytes, size) : ewma::crc32c(bytes, size);
 }
 
 }  // namespace

@@ -71,18 +71,24 @@ class Stretch {
     set_reference(static_cast<double>(static_cast<T>(scale.out * mean.hi)) * scale.in);
   }
 
-  // Smooths up to kStretch of the next n samples; returns how many: it ends before a block that has
-  // a missing sample, is too large for this scale, or lies nearer to 0 than to the reference.
+  // Smooths up to kStretch of the next n samples, or only takes whole blocks of them in where y is
+  // null; returns how many: it ends before a block that has a missing sample, is too large for this
+  // scale, or lies nearer to 0 than to the reference.
   std::size_t run(const T* x, T* y, std::size_t n) {
     std::size_t done = 0;
     while (done < n && done < kStretch && (kSteady || weight_.hi < powers_.steady_weight)) {
       const int size = n - done < kBlock ? static_cast<int>(n - done) : kBlock;
-      if (!block(x + done, y + done, size, done == 0)) break;
+      if (y != nullptr) {
+        if (!block(x + done, y + done, size, done == 0)) break;
+      } else if (size < kBlock || !take_in(x + done, done == 0)) {
+        break;
+      }
       done += size;
     }
     if (done > 0) {
-      mean_ = polish() ? Double2{last_, 0.0}
-                       : add({r_, 0.0}, kSteady ? multiply(u_, alpha()) : divide(u_, weight_));
+      mean_ = polish() && y != nullptr
+                  ? Double2{last_, 0.0}
+                  : add({r_, 0.0}, kSteady ? multiply(u_, alpha()) : divide(u_, weight_));
     }
     return done;
   }
@@ -141,15 +147,10 @@ class Stretch {
                                    : smooth<false>(from, means, fill, mean_before, own);
     const double allowed = (polish() ? kWidePolished : kWide) * largest_;
     const bool wide = powers_.beta >= kRefineFrom && widest > allowed;
-    largest_ = larger(largest_, larger(std::fabs(r_), farthest - std::fabs(r_)));
+    note(farthest);
 
-    // u = beta^size * u + own; the low part is normalised where the stretch ends.
-    const Double2 u = u_, weight = weight_, power = powers_.power(size);
-    const double p = power.hi * u.hi;
-    const double p_lo = std::fma(power.hi, u.hi, -p) + (power.hi * u.lo + power.lo * u.hi);
-    const Double2 next = two_sum(p, own);
-    u_ = {next.hi, next.lo + p_lo};
-    if (!kSteady) weight_ = add(multiply(power, weight), powers_.sum(size));
+    const Double2 u = u_, weight = weight_;
+    move(size, own);
     if (wide) refine(from, means, fill, mean_before, u, weight);
 
     last_ = means[kBlock - 1];
@@ -160,6 +161,45 @@ class Stretch {
       }
       std::memcpy(y, filled + fill, size * sizeof(T));
     }
+    return true;
+  }
+
+  // u = beta^size * u + own; the low part is normalised where the stretch ends.
+  void move(int size, double own) {
+    const Double2 power = powers_.power(size);
+    const double p = power.hi * u_.hi;
+    const double p_lo = std::fma(power.hi, u_.hi, -p) + (power.hi * u_.lo + power.lo * u_.hi);
+    const Double2 next = two_sum(p, own);
+    u_ = {next.hi, next.lo + p_lo};
+    if (!kSteady) weight_ = add(multiply(power, weight_), powers_.sum(size));
+  }
+
+  void note(double farthest) {
+    largest_ = larger(largest_, larger(std::fabs(r_), farthest - std::fabs(r_)));
+  }
+
+  // What a block of samples does to the state, without the means.
+  bool take_in(const T* x, bool first) {
+    double farthest;
+    const double sum = distances(x, farthest);
+    if (r_ != 0.0 && sum > kBlock * std::fabs(r_)) {
+      if (!first) return false;
+      set_reference(0.0);
+    }
+    if (!(sum <= kBlock * kScaledLimit)) return false;
+    note(farthest);
+    const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
+    Lanes a = {}, b = {}, c = {}, d = {};
+    for (int j = 0; j < kBlock; j += 4 * kLanes) {
+      a = (minus_r + sample(x + j)) + power * a;
+      b = (minus_r + sample(x + j + kLanes)) + power * b;
+      c = (minus_r + sample(x + j + 2 * kLanes)) + power * c;
+      d = (minus_r + sample(x + j + 3 * kLanes)) + power * d;
+    }
+    const Lanes by_lane = all_lanes(powers_.power(kLanes).hi);
+    const Lanes sums = ((a * by_lane + b) * by_lane + c) * by_lane + d;
+    const double beta = powers_.beta;
+    move(kBlock, ((sums[0] * beta + sums[1]) * beta + sums[2]) * beta + sums[3]);
     return true;
   }
 

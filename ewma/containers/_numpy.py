@@ -32,10 +32,15 @@ def open_array(array: Array) -> Opened:
         return Opened(array, _same)
     if dtype.kind in "biu":
         return Opened(array.astype(np.float64), _same)
-    if dtype.kind == "f":  # float16, longdouble, another byte order
-        return Opened(array.astype(np.float64), _cast_to(dtype))
-    if dtype.kind == "c":
-        return Opened(array.astype(np.complex128), _cast_to(dtype))
+    if dtype.kind in "fc":  # float16, longdouble, another byte order
+        with np.errstate(over="ignore"):
+            values = array.astype(np.float64 if dtype.kind == "f" else np.complex128)
+        if dtype.itemsize > values.itemsize and (np.isinf(values) & np.isfinite(array)).any():
+            raise ValueError(
+                f"samples must be numbers that a float64 holds, up to 1.8e308; received {dtype} "
+                f"samples up to {np.abs(array[np.isfinite(array)]).max()!s}: scale them"
+            )
+        return Opened(values, _cast_to(dtype))
     if dtype.kind == "O":
         return _open_objects(array)
     raise TypeError(
@@ -95,6 +100,14 @@ def _open_objects(array: Array) -> Opened:
 
 def _as_float(item: Any) -> float:
     # Decimal is a Number and no Real; complex numbers are neither wanted nor converted here.
-    if isinstance(item, Number) and (isinstance(item, Real) or hasattr(item, "as_tuple")):
-        return float(item)  # type: ignore[arg-type]
+    if isinstance(item, np.bool_) or (
+        isinstance(item, Number) and (isinstance(item, Real) or hasattr(item, "as_tuple"))
+    ):
+        try:
+            return float(item)  # type: ignore[arg-type]
+        except (OverflowError, ValueError) as error:  # 10**400, Decimal("sNaN")
+            raise ValueError(
+                f"samples must be numbers that a float64 holds; received {reprlib.repr(item)}: "
+                "scale it or leave it out"
+            ) from error
     raise TypeError(f"samples must be real numbers, None or NA; received {item!r}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from ewma._warnings import EwmaWarning
+from ewma._warnings import warn
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns
 from ewma.tensorboard._event_file import read_event_file
 from ewma.tensorboard._files import Run, find_runs
@@ -83,7 +82,7 @@ def read_scalars(
     if len(columns) == 0 and fatal:
         _raise(fatal[0])
     for problem in problems:
-        warnings.warn(EwmaWarning(str(problem)), stacklevel=2)
+        warn(str(problem))
     return columns.to_pandas()
 
 

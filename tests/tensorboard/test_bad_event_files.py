@@ -4,6 +4,7 @@ import pytest
 from event_writer import curve, event, event_file, header, record, simple
 from tensorboardX import SummaryWriter
 
+import ewma
 from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING
 from ewma.tensorboard._read import load_scalars
 
@@ -217,3 +218,12 @@ def test_error_while_reading_keeps_what_was_read(tmp_path, monkeypatch):
     assert problems[0].exit_code == UNREADABLE
     assert columns.tag_names == ["a", "b"]
     assert 5000 < len(columns) < 9001
+
+
+@pytest.mark.parametrize("read", [ewma.read_scalars, ewma.smooth_scalars])
+def test_a_warning_points_at_the_line_that_called(read, tmp_path):
+    path = tmp_path / "events.out.tfevents.1.host"
+    path.write_bytes((FIRST + POINT)[:-1])
+    with pytest.warns(ewma.EwmaWarning) as caught:
+        read(path)
+    assert [warning.filename for warning in caught] == [__file__]

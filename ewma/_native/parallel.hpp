@@ -1,0 +1,128 @@
+// One call of the kernel cut into pieces that threads work on side by side.
+//
+// Many series are shared out. One long series is cut along time: each piece first sees as many
+// samples in front of it as still count for anything, so that it starts from the mean that the
+// piece before it ends with, without waiting for it.
+//
+// Threads live as long as the call: nothing is left over that a fork could copy half of.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "ema_kernel.hpp"
+
+namespace ewma {
+
+// The copy of the kernel that a machine runs.
+template <typename T>
+struct Kernel {
+  void (*smooth)(const T* x, T* y, const Shape& shape, const Options& options);
+  void (*continue_series)(const T* x, T* y, std::size_t before, std::size_t time,
+                          const Options& options);
+};
+
+// Calls work(0) .. work(count - 1), each on a thread of its own as far as there are any to be had.
+template <typename Work>
+void side_by_side(std::size_t count, const Work& work) {
+  std::vector<std::thread> threads;
+  std::size_t started = 1;
+  try {
+    threads.reserve(count - 1);
+    for (; started < count; ++started) threads.emplace_back(work, started);
+  } catch (const std::system_error&) {
+    // As many as the system gives; the rest is done here.
+  }
+  work(0);
+  for (std::size_t i = started; i < count; ++i) work(i);
+  for (std::thread& thread : threads) thread.join();
+}
+
+// How many samples in a row weigh less than 2^-60 beside those after them.
+inline double memory(double beta) {
+  return beta < 1.0 ? std::ceil(60.0 * std::log(2.0) / -std::log(beta))
+                    : std::numeric_limits<double>::infinity();
+}
+
+// What a sample costs that is only seen, beside one that is smoothed into new memory.
+constexpr double kCostOfSeeing = 0.3;
+
+// Where the pieces of a series start, and its end: each costs the same.
+inline std::vector<std::size_t> cut(std::size_t time, std::size_t pieces, double memory) {
+  const auto starts_for = [&](double cost) {
+    std::vector<double> starts{0.0};
+    for (std::size_t i = 0; i < pieces; ++i) {
+      const double seen = std::min(memory, starts.back());
+      starts.push_back(starts.back() + std::max(0.0, cost - kCostOfSeeing * seen));
+    }
+    return starts;
+  };
+  double low = 0.0, high = static_cast<double>(time);
+  for (int i = 0; i < 50; ++i) {
+    const double middle = (low + high) / 2;
+    (starts_for(middle).back() < static_cast<double>(time) ? low : high) = middle;
+  }
+  std::vector<std::size_t> starts;
+  for (const double start : starts_for(high)) {
+    starts.push_back(std::min(time, static_cast<std::size_t>(start)));
+  }
+  starts.back() = time;
+  return starts;
+}
+
+// How many samples in front of x, at most `all`, hold `needed` that count.
+template <typename T>
+std::size_t reach_back(const T* x, std::size_t all, double needed, bool ignore_na) {
+  if (needed >= static_cast<double>(all)) return all;
+  std::size_t back = static_cast<std::size_t>(needed);
+  if (!ignore_na) return back;
+  std::size_t missing = 0;
+  for (std::size_t i = 1; i <= back; ++i) {
+    missing += !std::isfinite(x[-static_cast<std::ptrdiff_t>(i)]);
+    if (i == back && missing > 0) {
+      back += std::min(missing, all - back);
+      missing = 0;
+    }
+  }
+  return back;
+}
+
+template <typename T>
+void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& shape,
+                      const Options& options, std::size_t threads) {
+  const std::size_t series = shape.time * shape.inner;
+  if (threads > 1 && shape.outer >= threads) {
+    side_by_side(threads, [&](std::size_t i) {
+      const std::size_t first = shape.outer * i / threads, end = shape.outer * (i + 1) / threads;
+      const Shape piece{end - first, shape.time, shape.inner, shape.columns};
+      kernel.smooth(x + first * series, y + first * series, piece, options);
+    });
+  } else if (threads > 1 && shape.inner >= threads) {
+    side_by_side(threads, [&](std::size_t i) {
+      const std::size_t first = shape.inner * i / threads, end = shape.inner * (i + 1) / threads;
+      const Shape piece{shape.outer, shape.time, end - first, shape.columns};
+      kernel.smooth(x + first, y + first, piece, options);
+    });
+  } else if (threads > 1 && shape.inner == 1 && x != y) {
+    const std::vector<std::size_t> starts = cut(shape.time, threads, memory(options.beta));
+    for (std::size_t o = 0; o < shape.outer; ++o) {
+      const T* from = x + o * series;
+      T* to = y + o * series;
+      side_by_side(threads, [&](std::size_t i) {
+        const std::size_t first = starts[i];
+        const std::size_t before =
+            reach_back(from + first, first, memory(options.beta), options.ignore_na);
+        kernel.continue_series(from + first, to + first, before, starts[i + 1] - first, options);
+      });
+    }
+  } else {
+    kernel.smooth(x, y, shape, options);
+  }
+}
+
+}  // namespace ewma

@@ -1,0 +1,101 @@
+"""How many threads `smooth` takes, and that they change nothing."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ewma import _threads, smooth
+from ewma._threads import SAMPLES_PER_THREAD, thread_count
+
+LONG = 2 * SAMPLES_PER_THREAD
+
+
+def noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 0.999, 0.999999, 1.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_one_long_series(beta, dtype, gaps):
+    x = 3 + noise(LONG + 77).astype(dtype)
+    if gaps:
+        x[np.random.default_rng(1).random(len(x)) < 0.01] = np.nan
+        x[LONG // 2 - 900 : LONG // 2 + 900] = np.nan  # where a thread would start
+    for ignore_na in (True, False):
+        one = smooth(x, beta, ignore_na=ignore_na, threads=1)
+        two = smooth(x, beta, ignore_na=ignore_na, threads=2)
+        np.testing.assert_allclose(two, one, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(
+    "shape", [(300, LONG // 300 + 1), (LONG // 300 + 1, 300), (2, 7, LONG // 8)]
+)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_many_series(shape, axis):
+    x = noise(*shape)
+    for order in "CF":
+        y = np.asarray(x, order=order)
+        one = smooth(y, 0.9, axis=axis, threads=1)
+        np.testing.assert_allclose(
+            smooth(y, 0.9, axis=axis, threads=2), one, rtol=1e-14, atol=1e-15
+        )
+
+
+def test_in_place():
+    x = noise(LONG)
+    expected = smooth(x, 0.9, threads=1)
+    assert smooth(x, 0.9, out=x, threads=4) is x
+    np.testing.assert_array_equal(x, expected)
+
+
+def test_a_constant_stays_to_the_bit():
+    x = np.full(LONG, 0.1)
+    for beta in (0.9, 0.99999, 1.0):
+        np.testing.assert_array_equal(smooth(x, beta, threads=2), x)
+
+
+def test_a_short_series_takes_one(monkeypatch):
+    monkeypatch.delenv("EWMA_NUM_THREADS", raising=False)
+    monkeypatch.setattr(_threads, "_cores", lambda: 8)
+    assert thread_count(LONG - 1, None) == 1
+    assert thread_count(LONG, None) == 2
+    assert thread_count(100 * LONG, None) == 8
+    assert thread_count(LONG - 1, 5) == 1
+    assert thread_count(100 * LONG, 5) == 5
+
+
+def test_environment_variable(monkeypatch):
+    monkeypatch.setattr(_threads, "_cores", lambda: 8)
+    monkeypatch.setenv("EWMA_NUM_THREADS", "3")
+    assert thread_count(100 * LONG, None) == 3
+    assert thread_count(100 * LONG, 2) == 2
+    monkeypatch.setenv("EWMA_NUM_THREADS", "")
+    assert thread_count(100 * LONG, None) == 8
+    for bad in ("0", "many", "1.5"):
+        monkeypatch.setenv("EWMA_NUM_THREADS", bad)
+        with pytest.raises(ValueError, match=f"EWMA_NUM_THREADS must be .* received '{bad}'"):
+            smooth(np.zeros(LONG))
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "2.5", True, None.__class__])
+def test_bad_threads(bad):
+    with pytest.raises(ValueError, match="threads must be a whole number of at least 1"):
+        smooth(np.zeros(3), threads=bad)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_a_fork():
+    program = f"""
+import os, numpy as np, ewma
+x = np.arange({LONG}.0)
+expected = ewma.smooth(x, threads=2)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(ewma.smooth(x, threads=2), expected) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=100)
