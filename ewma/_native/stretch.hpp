@@ -79,6 +79,7 @@ class Stretch {
     while (done < n && done < kStretch && (kSteady || weight_.hi < powers_.steady_weight)) {
       const int size = n - done < kBlock ? static_cast<int>(n - done) : kBlock;
       if (y != nullptr) {
+        ahead_ = n - done >= 2 * kBlock ? x + done + kBlock : nullptr;
         if (!block(x + done, y + done, size, done == 0)) break;
       } else if (size < kBlock || !take_in(x + done, done == 0)) {
         break;
@@ -112,6 +113,12 @@ class Stretch {
     return kSteady ? divide(distance, alpha()) : multiply(distance, weight);
   }
 
+  // How far a block's samples lie from r: the sum, and the largest of a few.
+  struct Distances {
+    double sum;
+    double farthest;
+  };
+
   bool block(const T* x, T* y, int size, bool first) {
     // A shorter block is filled up in front with r, which adds nothing to the sums. Samples that
     // the means replace are copied.
@@ -124,16 +131,15 @@ class Stretch {
       return static_cast<const T*>(filled);
     };
     const T* from = fill_up();
-    double farthest;
-    double sum = distances(from, farthest);
-    if (r_ != 0.0 && sum > size * std::fabs(r_)) {
+    Distances distance = from == looked_at_ ? next_ : distances(from);
+    if (r_ != 0.0 && distance.sum > size * std::fabs(r_)) {
       if (!first) return false;
       set_reference(0.0);
       from = fill_up();
-      sum = distances(from, farthest);
+      distance = distances(from);
     }
     // One comparison for all: NaN, infinity, and too large for this scale.
-    if (!(sum <= kBlock * kScaledLimit)) return false;
+    if (!(distance.sum <= kBlock * kScaledLimit)) return false;
 
     constexpr bool kDirect = std::is_same<T, double>::value && !kScaled;
     double buffer[kBlock];
@@ -147,7 +153,7 @@ class Stretch {
                                    : smooth<false>(from, means, fill, mean_before, own);
     const double allowed = (polish() ? kWidePolished : kWide) * largest_;
     const bool wide = powers_.beta >= kRefineFrom && widest > allowed;
-    note(farthest);
+    note(distance);
 
     const Double2 u = u_, weight = weight_;
     move(size, own);
@@ -174,20 +180,20 @@ class Stretch {
     if (!kSteady) weight_ = add(multiply(power, weight_), powers_.sum(size));
   }
 
-  void note(double farthest) {
-    largest_ = larger(largest_, larger(std::fabs(r_), farthest - std::fabs(r_)));
+  void note(const Distances& distance) {
+    largest_ = larger(largest_, larger(std::fabs(r_), distance.farthest - std::fabs(r_)));
   }
 
   // What a block of samples does to the state, without the means.
   bool take_in(const T* x, bool first) {
-    double farthest;
-    const double sum = distances(x, farthest);
-    if (r_ != 0.0 && sum > kBlock * std::fabs(r_)) {
+    Distances distance = distances(x);
+    if (r_ != 0.0 && distance.sum > kBlock * std::fabs(r_)) {
       if (!first) return false;
       set_reference(0.0);
+      distance = distances(x);
     }
-    if (!(sum <= kBlock * kScaledLimit)) return false;
-    note(farthest);
+    if (!(distance.sum <= kBlock * kScaledLimit)) return false;
+    note(distance);
     const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
     Lanes a = {}, b = {}, c = {}, d = {};
     for (int j = 0; j < kBlock; j += 4 * kLanes) {
@@ -203,31 +209,41 @@ class Stretch {
     return true;
   }
 
-  // The sum of the samples' distances from r, and the largest of a few.
-  double distances(const T* x, double& farthest) const {
-    const Lanes minus_r = all_lanes(-r_);
-    Lanes sum = {}, far = {};
-    for (int j = 0; j < kBlock; j += kSampled) {
-      const Lanes d0 = magnitude(minus_r + sample(x + j));
-      const Lanes d1 = magnitude(minus_r + sample(x + j + kLanes));
-      const Lanes d2 = magnitude(minus_r + sample(x + j + 2 * kLanes));
-      const Lanes d3 = magnitude(minus_r + sample(x + j + 3 * kLanes));
+  // The same for kSampled samples of many.
+  struct LaneDistances {
+    Lanes sum = {}, farthest = {};
+
+    void add(const Stretch& stretch, const T* x) {
+      const Lanes minus_r = all_lanes(-stretch.r_);
+      const Lanes d0 = magnitude(minus_r + stretch.sample(x));
+      const Lanes d1 = magnitude(minus_r + stretch.sample(x + kLanes));
+      const Lanes d2 = magnitude(minus_r + stretch.sample(x + 2 * kLanes));
+      const Lanes d3 = magnitude(minus_r + stretch.sample(x + 3 * kLanes));
       sum = sum + ((d0 + d1) + (d2 + d3));
-      far = larger(far, d3);
+      farthest = larger(farthest, d3);
     }
-    farthest = largest_lane(far);
-    return total(sum);
+    Distances all() const { return {total(sum), largest_lane(farthest)}; }
+  };
+
+  Distances distances(const T* x) const {
+    LaneDistances distances;
+    for (int j = 0; j < kBlock; j += kSampled) distances.add(*this, x + j);
+    return distances.all();
   }
 
-  // A block's means, and its own part of u; returns how far the means leave r.
+  // A block's means, and its own part of u; returns how far the means leave r. On the way it looks
+  // at the distances of the block ahead: the two together keep the processor busier than in turn.
   template <bool kPolish>
-  double smooth(const T* x, double* means, int fill, double mean_before, double& own) const {
+  double smooth(const T* x, double* means, int fill, double mean_before, double& own) {
     const Powers& powers = powers_;
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
     Lanes before = all_lanes(mean_before), widest = {};
     Scan scan(powers);
+    LaneDistances next;
+    const T* const ahead = ahead_;
     for (int i = 0; i < kBlock; i += kSampled) {
+      if (ahead != nullptr) next.add(*this, ahead + i);
       Lanes change = {};  // what u is, or w times that
       for (int j = i; j < i + kSampled; j += kLanes) {
         const int k = j + 1 - fill;
@@ -250,6 +266,8 @@ class Stretch {
       widest = larger(widest, magnitude(change));
     }
     own = scan.last();
+    next_ = next.all();
+    looked_at_ = ahead;
     return (kSteady ? powers.alpha : 1.0) * largest_lane(widest);
   }
 
@@ -290,6 +308,9 @@ class Stretch {
   double r_;           // the reference: the mean before the stretch, or 0 where that is nearer
   double last_ = 0.0;  // the last mean, rounded
   double largest_;     // of |x| so far, or less
+  const T* ahead_ = nullptr;      // the block after this one, if there is a whole one
+  const T* looked_at_ = nullptr;  // the block whose distances are known
+  Distances next_ = {};
 };
 
 }  // namespace EWMA_ISA
