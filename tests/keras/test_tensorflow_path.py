@@ -28,11 +28,11 @@ class Plain(MomentumSGD):
             self.update_step(g, w.value, learning_rate)
 
 
-def operations(optimizer, dtype="float32"):
+def operations(optimizer, dtype="float32", **options):
     """Return the types of the operations of a step."""
     w = variable(np.zeros(3), dtype)
     optimizer.build([w])
-    step = tf.function(lambda: optimizer.apply([tf.ones(3, dtype)]))
+    step = tf.function(lambda: optimizer.apply([tf.ones(3, dtype)]), **options)
     return [op.type for op in step.get_concrete_function().graph.get_operations()]
 
 
@@ -43,6 +43,7 @@ def test_when_it_is_used():
     assert "ResourceApplyMomentum" not in operations(Plain())
     assert "ResourceApplyMomentum" not in operations(MomentumSGD(), "bfloat16")
     assert "ResourceApplyMomentum" not in operations(MomentumSGD(momentum=0))
+    assert "ResourceApplyMomentum" not in operations(MomentumSGD(), jit_compile=True)
 
 
 def test_the_rate_is_computed_once_a_step():
