@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from ewma_keras import MomentumSGD
+
 BACKEND = keras.backend.backend()
 # JAX has float64 only where the whole program wants it.
 FLOAT = "float32" if BACKEND == "jax" else "float64"
@@ -41,11 +43,20 @@ def directions(optimizer, gradients):
 
 
 def network():
-    """Return a small model, the same each time."""
-    keras.utils.set_random_seed(0)
-    return keras.Sequential(
+    """Return a small model, the same each time and on each backend."""
+    model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)]
     )
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(size=w.shape) / 2 for w in model.get_weights()])
+    return model
+
+
+def half_trained():
+    """Return the model of which `tests/test_keras_backends.py` makes checkpoints, compiled."""
+    model = network()
+    model.compile(MomentumSGD(0.05, nesterov=True, debias=True, decay=0.1), "mse")
+    return model
 
 
 def data(n=32):

@@ -1,13 +1,25 @@
 """The state in files: what comes back, and what is refused."""
 
 import json
+import os
 import pickle
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from keras_steps import BACKEND, array, fit, gradients, network, variable, walk, weights
+from keras_steps import (
+    BACKEND,
+    array,
+    fit,
+    gradients,
+    half_trained,
+    network,
+    variable,
+    walk,
+    weights,
+)
 
 from ewma_keras import MomentumSGD
 
@@ -92,6 +104,19 @@ def test_training_continues_from_a_file(tmp_path, suffix, options):
     fit(model)
     fit(again)
     np.testing.assert_array_equal(weights(again), weights(model))
+
+
+@pytest.mark.skipif(
+    "CHECKPOINTS" not in os.environ, reason="tests/test_keras_backends.py makes them"
+)
+@pytest.mark.parametrize("saved_by", ["tensorflow", "jax", "torch"])
+def test_training_of_another_backend_continues(saved_by):
+    path = Path(os.environ["CHECKPOINTS"]) / f"{saved_by}.weights.h5"
+    model = half_trained()
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(path)
+    fit(model)
+    np.testing.assert_allclose(weights(model), np.load(f"{path}.npy"), rtol=1e-5, atol=1e-6)
 
 
 def test_pickled_model_continues():
