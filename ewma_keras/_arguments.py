@@ -1,0 +1,43 @@
+"""The checks of what an optimizer is constructed with."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+
+def number(name: str, value: object, rule: str, *, holds: Any = lambda number: True) -> float:
+    """Return `value` as a float if it is a finite number for which the rule holds."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        converted = float(value)
+        if math.isfinite(converted) and holds(converted):
+            return converted
+    raise ValueError(f"{name} must be {rule}; received {name}={value!r}")
+
+
+def momentum(value: object) -> float:
+    """Return the momentum, mu."""
+    return number("momentum", value, "a number in [0, 1)", holds=lambda mu: 0 <= mu < 1)
+
+
+def dampening(value: object) -> float:
+    """Return the dampening, tau."""
+    return number("dampening", value, "a number in [0, 1]", holds=lambda tau: 0 <= tau <= 1)
+
+
+def decay(value: object) -> float:
+    """Return the decay of the rate per step."""
+    return number("decay", value, "a number of at least 0", holds=lambda decay: decay >= 0)
+
+
+def learning_rate(value: Any, decay: float) -> Any:
+    """Return the rate as a float; schedules and callables as they are."""
+    if not callable(value):
+        return number("learning_rate", value, "a number, a schedule or a callable")
+    if decay:
+        raise ValueError(
+            "decay is for a constant learning_rate; with a schedule or a callable let that fall by "
+            f"itself and leave decay out; received learning_rate={value!r}, decay={decay!r}"
+        )
+    return value

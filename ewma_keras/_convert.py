@@ -1,0 +1,51 @@
+"""From Keras' SGD: the same training, continued."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import keras
+from keras import ops
+
+T = TypeVar("T")
+
+
+def from_sgd(cls: type[T], sgd: Any) -> T:
+    """Return a `cls`, a MomentumSGD, that continues where `sgd` stands."""
+    if not isinstance(sgd, keras.optimizers.SGD):
+        raise TypeError(
+            "from_sgd converts a keras.optimizers.SGD (of a LossScaleOptimizer its "
+            f"inner_optimizer); received {sgd!r}"
+        )
+    config = sgd.get_config()
+    del config["name"]  # variables are named after it
+    if not isinstance(sgd._learning_rate, keras.Variable):
+        config["learning_rate"] = sgd._learning_rate  # the schedule or callable itself
+    ours: Any = cls(**config)
+    for exclusion in vars(sgd).keys() & {
+        "_exclude_from_weight_decay",
+        "_exclude_from_weight_decay_pattern",
+    }:
+        setattr(ours, exclusion, getattr(sgd, exclusion))
+    if not sgd.built:
+        return ours  # type: ignore[no-any-return]
+
+    ours.build(sgd._trainable_variables)
+    # Copies, since JAX's steps delete the arrays that they start from.
+    ours._iterations.assign(ops.copy(sgd._iterations))
+    for kind in ("_model_variables_moving_average", "_accumulated_gradients"):
+        for mine, theirs in zip(getattr(ours, kind, []), getattr(sgd, kind, []), strict=True):
+            if theirs is not None:
+                mine.assign(ops.copy(theirs))
+    if sgd.momentum:
+        rate = float(ops.convert_to_tensor(sgd.learning_rate))
+        if rate == 0:
+            raise ValueError(
+                "the learning rate must not be 0, for SGD's velocity contains it; received "
+                f"learning_rate={rate!r}; convert before it becomes 0"
+            )
+        for mine, theirs in zip(ours.velocities, sgd.momentums, strict=True):
+            if theirs is not None:
+                # SGD: w += u, u = mu u - lr g; so u = -lr / (1 - mu) v.
+                mine.assign(ops.cast(theirs, mine.dtype) * (-(1 - sgd.momentum) / rate))
+    return ours  # type: ignore[no-any-return]

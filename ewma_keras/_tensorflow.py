@@ -1,0 +1,79 @@
+"""TensorFlow: one fused kernel a variable, sparse gradients, and what a TF checkpoint calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+from ewma_keras._saved_state import refuse_sgd
+
+
+class BackendOptimizer(keras.optimizers.Optimizer):
+    """What `MomentumSGD` does by other means on TensorFlow."""
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Apply the gradients, sparse ones as the dense ones that they stand for.
+
+        The velocity decays everywhere, so nothing is saved by a sparse step; and Keras' clippings
+        and loss scaling do not see that indices may repeat (keras #18985).
+        """
+        dense = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
+        super().apply(dense, trainable_variables)
+
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        # A strategy sums the gradients of its replicas and then updates variable by variable. XLA
+        # makes one loop of the plain rule, and a longer one of the kernel with Nesterov.
+        if not self.momentum or tf.distribute.has_strategy() or _compiled_by_xla():
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        scalars: dict[Any, tuple[Any, Any, Any]] = {}  # once a step, not once a variable
+        for g, variable in zip(grads, trainable_variables, strict=True):
+            w = variable.value if isinstance(variable, keras.Variable) else variable
+            v = self.velocities[self._get_variable_index(variable)].value
+            if not g.dtype == w.dtype == v.dtype:
+                self.update_step(g, w, learning_rate)
+                continue
+            if w.dtype not in scalars:
+                mu = tf.constant(self.momentum, w.dtype)
+                gain = tf.constant(1 - self.momentum, w.dtype)
+                scalars[w.dtype] = mu, gain, self._rate(learning_rate, w.dtype)
+            mu, gain, rate = scalars[w.dtype]
+            # v = mu v + gain g;  w -= rate v, or with Nesterov w -= rate (mu v + gain g)
+            tf.raw_ops.ResourceApplyMomentum(
+                var=w.handle,
+                accum=v.handle,
+                lr=rate,
+                grad=gain * g,
+                momentum=mu,
+                use_nesterov=self.nesterov,
+            )
+
+    def _colocated(self, variable: Any) -> Any:
+        value = variable.value if isinstance(variable, keras.Variable) else variable
+        return self._distribution_strategy.extended.colocate_vars_with(value)
+
+    # In a checkpoint the state of every Keras optimizer is a list called `_variables`, in which
+    # position alone says what is what. Ours has a name of its own.
+
+    def _trackable_children(self, *args: Any, **kwargs: Any) -> Any:
+        children = dict(super()._trackable_children(*args, **kwargs))
+        if "_variables" in children:
+            children["momentum_sgd"] = children.pop("_variables")
+        return children
+
+    def _lookup_dependency(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "momentums":
+            refuse_sgd(self.name)
+        return super()._lookup_dependency(name, *args, **kwargs)
+
+
+def _compiled_by_xla() -> bool:
+    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )

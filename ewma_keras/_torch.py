@@ -1,0 +1,87 @@
+"""PyTorch: one fused call for all variables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import torch
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+
+
+class BackendOptimizer(keras.optimizers.Optimizer):
+    """What `MomentumSGD` does by other means on PyTorch."""
+
+    @torch.no_grad()
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        # In a stateless scope the tensors belong to the caller: nothing is written in place.
+        if not self.momentum or in_stateless_scope():
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        alike: dict[Any, tuple[list[Any], list[Any], list[Any]]] = defaultdict(lambda: ([], [], []))
+        velocities, index_of = self.velocities, self._get_variable_index
+        for g, variable in zip(grads, trainable_variables, strict=True):
+            # `_value`, since `value` asks for scopes each time, a third of a step of many variables
+            w, v = variable._value, velocities[index_of(variable)]._value
+            if _fits(w, g, v):
+                ws, gs, vs = alike[w.dtype, w.device]
+                ws.append(w)
+                gs.append(g)
+                vs.append(v)
+            else:
+                self.update_step(g, variable, learning_rate)
+        for (dtype, _), (ws, gs, vs) in alike.items():
+            rate = self._rate(learning_rate, keras.backend.standardize_dtype(dtype))
+            _fused_step(ws, gs, vs, self.momentum, float(rate), self.nesterov)
+
+    # Keras' own SGD has these two for all variables at once, too.
+
+    @torch.no_grad()
+    def _backend_reset_gradient_accumulators(self) -> None:
+        torch._foreach_zero_([a.value for a in self._accumulated_gradients if a is not None])
+
+    @torch.no_grad()
+    def _backend_increment_gradient_accumulators(
+        self, grads: Sequence[Any], acc_grads: Sequence[Any]
+    ) -> None:
+        torch._foreach_add_([a.value for a in acc_grads], list(grads))
+
+    def _colocated(self, variable: Any) -> Any:
+        return contextlib.nullcontext()
+
+
+def _fits(w: Any, g: Any, v: Any) -> bool:
+    """Whether the fused kernel, which walks over bare memory, can take the three."""
+    return (
+        w.dtype == g.dtype == v.dtype
+        and w.device == g.device
+        and w.device.type in ("cpu", "cuda")
+        and w.is_contiguous()
+        and g.is_contiguous()
+        and v.is_contiguous()
+    )
+
+
+def _fused_step(
+    ws: list[Any], gs: list[Any], vs: list[Any], mu: float, rate: float, nesterov: bool
+) -> None:
+    # v = mu v + (1 - dampening) g;  w -= lr v
+    torch._fused_sgd_(
+        ws,
+        gs,
+        vs,
+        weight_decay=0.0,
+        momentum=mu,
+        lr=rate * mu if nesterov else rate,
+        dampening=mu,
+        nesterov=False,  # PyTorch's adds g and not (1 - mu) g
+        maximize=False,
+        is_first_step=False,  # which would start with v = g
+    )
+    if nesterov:
+        torch._foreach_add_(ws, gs, alpha=-rate * (1 - mu))
