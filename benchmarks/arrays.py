@@ -51,7 +51,11 @@ def measure() -> Iterator[Row]:
             "numbagg": Target(">=", 2),
             "pandas": Target(">=", 6),
         }
-        yield from _array(10**7, beta, targets, {"x.copy()": np.copy}, rounds=15)
+        yardsticks: dict[str, Callable[[Array], Array]] = {
+            "x.copy()": np.copy,
+            "ewma, one thread": partial(ewma.smooth, beta=beta, threads=1),
+        }
+        yield from _array(10**7, beta, targets, yardsticks, rounds=15)
     targets = {"numbagg": Target(">=", 2.5), "pandas": Target(">=", 15)}
     yield from _array(10**5, 0.9, targets, {}, rounds=31)
     targets = {"np.cumsum(x)": Target("<=", 1.0)} | dict.fromkeys(PEERS, Target(">=", 3))

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# One thread for everyone, said before anyone is imported: one series has no work for a second one,
-# and numbagg is slower with several.
+# Said before anyone is imported: none of the peers cuts one series between threads, and numbagg is
+# slower with several.
 for _name in ("NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
