@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 # One thread for everyone, said before anyone is imported: one series has no work for a second one,
@@ -19,7 +20,10 @@ for _name in ("NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS"):
 
 from table import Row, markdown  # noqa: E402
 
-_PACKAGES = ("ewma", "numpy", "pandas", "polars", "numbagg", "scipy", "tensorboard", "tbparse")
+_PACKAGES = (
+    *("ewma", "numpy", "pandas", "polars", "numbagg", "scipy", "tensorboard", "tbparse"),
+    *("keras", "tensorflow-cpu", "jax", "torch"),
+)
 
 
 def _arrays(_: Path) -> Iterator[Row]:
@@ -40,10 +44,17 @@ def _processes(folder: Path) -> Iterator[Row]:
     return processes.measure(folder)
 
 
+def _optimizer(folder: Path) -> Iterator[Row]:
+    import optimizer
+
+    return optimizer.measure(folder)
+
+
 GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "arrays": _arrays,
     "reading": _reading,
     "processes": _processes,
+    "optimizer": _optimizer,
 }
 
 
@@ -62,11 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     f"{time.monotonic() - start:4.0f} s  {' '.join(row.cells())}", file=sys.stderr
                 )
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()},", end=" ")
-    print(", ".join(f"{package} {version(package)}" for package in _PACKAGES), end="\n\n")
+    print(", ".join(_versions()), end="\n\n")
     print(markdown(rows))
     missed = sum(row.met is False for row in rows)
     print(f"\n{missed} of {sum(row.met is not None for row in rows)} targets missed.")
     return 1 if missed else 0
+
+
+def _versions() -> Iterator[str]:
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):  # one group needs only some of them
+            yield f"{package} {version(package)}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import keras
-import numpy as np
+from keras import ops
 
 T = TypeVar("T")
 
@@ -31,13 +31,14 @@ def from_sgd(cls: type[T], sgd: Any) -> T:
         return ours  # type: ignore[no-any-return]
 
     ours.build(sgd._trainable_variables)
-    ours._iterations.assign(sgd._iterations)
+    # Copies, since JAX's steps delete the arrays that they start from.
+    ours._iterations.assign(ops.copy(sgd._iterations))
     for kind in ("_model_variables_moving_average", "_accumulated_gradients"):
         for mine, theirs in zip(getattr(ours, kind, []), getattr(sgd, kind, []), strict=True):
             if theirs is not None:
-                mine.assign(theirs)
+                mine.assign(ops.copy(theirs))
     if sgd.momentum:
-        rate = float(keras.ops.convert_to_numpy(sgd.learning_rate))
+        rate = float(ops.convert_to_tensor(sgd.learning_rate))
         if rate == 0:
             raise ValueError(
                 "the learning rate must not be 0, for SGD's velocity contains it; received "
@@ -46,6 +47,5 @@ def from_sgd(cls: type[T], sgd: Any) -> T:
         for mine, theirs in zip(ours.velocities, sgd.momentums, strict=True):
             if theirs is not None:
                 # SGD: w += u, u = mu u - lr g; so u = -lr / (1 - mu) v.
-                u = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(theirs, mine.dtype)))
-                mine.assign(u * (-(1 - sgd.momentum) / rate))
+                mine.assign(ops.cast(theirs, mine.dtype) * (-(1 - sgd.momentum) / rate))
     return ours  # type: ignore[no-any-return]

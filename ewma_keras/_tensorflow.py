@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from ewma_keras._saved_state import refuse_sgd
 
@@ -26,8 +27,9 @@ class BackendOptimizer(keras.optimizers.Optimizer):
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
-        # A strategy sums the gradients of its replicas and then updates variable by variable.
-        if not self.momentum or tf.distribute.has_strategy():
+        # A strategy sums the gradients of its replicas and then updates variable by variable. XLA
+        # makes one loop of the plain rule, and a longer one of the kernel with Nesterov.
+        if not self.momentum or tf.distribute.has_strategy() or _compiled_by_xla():
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         scalars: dict[Any, tuple[Any, Any, Any]] = {}  # once a step, not once a variable
@@ -69,3 +71,9 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         if name == "momentums":
             refuse_sgd(self.name)
         return super()._lookup_dependency(name, *args, **kwargs)
+
+
+def _compiled_by_xla() -> bool:
+    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )

@@ -18,7 +18,7 @@ if keras.backend.backend() == "tensorflow":
 elif keras.backend.backend() == "torch":
     from ewma_keras._torch import BackendOptimizer
 else:
-    from ewma_keras._plain import BackendOptimizer
+    from ewma_keras._jax import BackendOptimizer
 
 
 @keras.saving.register_keras_serializable("ewma_keras")
@@ -206,7 +206,9 @@ class MomentumSGD(BackendOptimizer):
 
     def _rate(self, learning_rate: Any, dtype: Any) -> Any:
         """Return what v, or with Nesterov n, is multiplied by before it is subtracted."""
-        rate = ops.cast(learning_rate, dtype) * ((1 - self.dampening) / (1 - self.momentum))
+        rate = ops.convert_to_tensor(learning_rate, dtype) * (
+            (1 - self.dampening) / (1 - self.momentum)
+        )
         if self.debias and self.momentum:
             # gain(mu, t) / (1 - mu); through expm1, since in float32 1 - mu**t cancels.
             t = ops.cast(self.iterations, dtype) + (2 if self.nesterov else 1)

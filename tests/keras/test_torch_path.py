@@ -1,0 +1,113 @@
+"""PyTorch's fused step against the plain rule."""
+
+import keras
+import numpy as np
+import pytest
+from keras_steps import BACKEND, array, gradients, variable
+
+from ewma_keras import MomentumSGD
+
+if BACKEND != "torch":
+    pytest.skip("PyTorch's own path", allow_module_level=True)
+import torch
+
+from ewma_keras import _torch
+
+OPTIONS = [
+    {},
+    {"nesterov": True},
+    {"debias": True, "nesterov": True},
+    {"dampening": 0.5, "debias": True, "decay": 0.5},
+    {"momentum": 0.999, "weight_decay": 0.1, "clipnorm": 1.0},
+    {"gradient_accumulation_steps": 2},
+]
+
+
+class Plain(MomentumSGD):
+    """The rule as it stands in `update_step`."""
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        for g, w in zip(grads, trainable_variables, strict=True):
+            self.update_step(g, w, learning_rate)
+
+
+@pytest.fixture
+def fused(monkeypatch):
+    """How many variables were in each call of the fused step."""
+    calls = []
+    real = _torch._fused_step
+    monkeypatch.setattr(
+        _torch, "_fused_step", lambda ws, *rest: (calls.append(len(ws)), real(ws, *rest))
+    )
+    return calls
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_equal_to_the_plain_rule(options, fused):
+    ends = []
+    for cls in (MomentumSGD, Plain):
+        optimizer = cls(0.125, **options)
+        ws = [
+            variable(np.arange(n * 3.0).reshape(n, 3), dtype)
+            for n, dtype in ((1, "float64"), (4, "float32"), (2, "bfloat16"), (3, "float32"))
+        ]
+        optimizer.build(ws)
+        for g in torch.from_numpy(gradients(10)):
+            optimizer.apply([(g * torch.ones(w.shape)).to(w.value.dtype) for w in ws])
+        ends.append([array(v).astype("float64") for v in (*ws, *optimizer.velocities)])
+        # One call for the float64 variable, one for the two of float32; none for bfloat16.
+        updates = 5 if "gradient_accumulation_steps" in options else 10
+        assert sorted(fused) == ([1] * updates + [2] * updates if cls is MomentumSGD else [])
+        fused.clear()
+    for ours, plain, v in zip(*ends, (*ws, *optimizer.velocities), strict=True):
+        rtol = {"float64": 1e-13, "float32": 1e-5, "bfloat16": 1e-2}[v.dtype]
+        np.testing.assert_allclose(ours, plain, rtol=rtol, atol=rtol)
+
+
+def test_gradients_that_are_not_contiguous(fused):
+    # The kernel walks over bare memory: a transposed or expanded gradient is not for it.
+    start = np.zeros((2, 3))
+    for g in (torch.arange(6.0).reshape(3, 2).T, torch.arange(3.0).expand(2, 3)):
+        w = variable(start, "float32")
+        optimizer = MomentumSGD(1)
+        optimizer.apply([g], [w])
+        np.testing.assert_allclose(array(w), -g.numpy(), rtol=1e-6)
+    assert fused == []
+
+
+def test_variables_that_are_not_contiguous(fused):
+    w = variable(np.zeros((2, 3)), "float32")
+    w.value.data = torch.zeros(3, 2).T
+    g = torch.arange(6.0).reshape(2, 3)
+    MomentumSGD(1).apply([g], [w])
+    np.testing.assert_allclose(array(w), -g.numpy(), rtol=1e-6)
+    assert fused == []
+
+
+def test_gradients_are_not_changed(fused):
+    g = torch.ones(3)
+    w = variable(np.zeros(3), "float32")
+    MomentumSGD(nesterov=True).apply([g], [w])
+    assert fused == [1]
+    assert torch.equal(g, torch.ones(3))
+
+
+def test_stateless_scope_leaves_the_variables(fused):
+    w = variable(np.zeros(3), "float32")
+    optimizer = MomentumSGD()
+    optimizer.build([w])
+    with keras.StatelessScope():
+        optimizer.apply([torch.ones(3)])
+    assert fused == []
+    assert not array(w).any()
+    assert not array(optimizer.velocities[0]).any()
+
+
+def test_accumulators_forget_what_is_not_a_number():
+    w = variable(np.zeros(1), "float32")
+    optimizer = MomentumSGD(1, 0, gradient_accumulation_steps=2)
+    optimizer.build([w])
+    optimizer.apply([torch.full((1,), torch.nan)])
+    optimizer.apply([torch.ones(1)])
+    (accumulator,) = optimizer._accumulated_gradients
+    assert array(accumulator) == 0
