@@ -11,6 +11,7 @@ except ImportError as error:
         "ewma_keras needs Keras 3 and one of its backends; install "
         "`pip install 'ewma[keras]'` and tensorflow, jax or torch"
     ) from error
+from ewma_keras.callbacks import SmoothedMetrics
 from ewma_keras.momentum_sgd import MomentumSGD
 
-__all__ = ["MomentumSGD"]
+__all__ = ["MomentumSGD", "SmoothedMetrics"]
