@@ -29,7 +29,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         # A strategy sums the gradients of its replicas and then updates variable by variable. XLA
         # makes one loop of the plain rule, and a longer one of the kernel with Nesterov.
-        if not self.momentum or tf.distribute.has_strategy() or _compiled_by_xla():
+        if not self.momentum or self._has_strategy() or _compiled_by_xla():
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         scalars: dict[Any, tuple[Any, Any, Any]] = {}  # once a step, not once a variable
@@ -53,6 +53,12 @@ class BackendOptimizer(keras.optimizers.Optimizer):
                 momentum=mu,
                 use_nesterov=self.nesterov,
             )
+
+    def _has_strategy(self) -> bool:
+        # Also outside its scope, where its variables still have a part on each device: the kernel
+        # would update the first alone.
+        current = tf.distribute.get_strategy()
+        return tf.distribute.has_strategy() or self._distribution_strategy is not current
 
     def _colocated(self, variable: Any) -> Any:
         value = variable.value if isinstance(variable, keras.Variable) else variable
