@@ -109,5 +109,9 @@ def _series(size: int, beta: float, rounds: int) -> Iterator[Row]:
 
 
 def _samples(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Samples]:
-    clocks = {name: stopwatch(call, at_least=4 * MILLISECONDS) for name, call in calls.items()}
+    # Memory that has lain free for a second or two may have gone back to a virtual machine's host,
+    # and comes back slowly: a call before the clock starts makes sure that it is there.
+    clocks = {
+        name: stopwatch(call, at_least=4 * MILLISECONDS, warm_up=3) for name, call in calls.items()
+    }
     return interleave(clocks, rounds)

@@ -24,16 +24,22 @@ class Ratio(NamedTuple):
     high: float
 
 
-def stopwatch(call: Callable[[], object], at_least: float = 0.0) -> Stopwatch:
+def stopwatch(call: Callable[[], object], at_least: float = 0.0, warm_up: int = 0) -> Stopwatch:
     """Time `call`, over as many calls in a row as take `at_least` seconds.
 
-    The last result is freed after the clock has stopped. What is slow the first time (compiling,
-    imports, caches) belongs before this.
+    `warm_up` calls come before the clock starts, each time. The last result is freed after the
+    clock has stopped. What is slow the first time (compiling, imports, caches) belongs before this.
     """
     loops = 1
     while at_least and loops * _time(call, loops) < at_least:
         loops *= 2
-    return lambda: _time(call, loops)
+
+    def seconds() -> float:
+        for _ in range(warm_up):
+            call()
+        return _time(call, loops)
+
+    return seconds
 
 
 def _time(call: Callable[[], object], loops: int) -> float:

@@ -51,6 +51,8 @@ class Series {
     }
   }
 
+  std::size_t gaps() const { return gaps_; }
+
  private:
   static constexpr std::size_t kWorthIt = 16;  // fewer samples are faster one by one
 
@@ -99,6 +101,7 @@ class Series {
   // Over a gap the clock stops, or the weights decay: all of them when their sum is carried along,
   // and the mean itself when it is not (an undebiased mean counts what is missing as zero).
   void missing() {
+    ++gaps_;
     if (options_.ignore_na) return;
     if (options_.debias) {
       weight_ = multiply({powers_->beta, 0.0}, weight_);
@@ -146,6 +149,7 @@ class Series {
   Double2 weight_;
   double largest_ = 0.0;  // of |x| so far, or less; scaled
   bool seen_ = false;
+  std::size_t gaps_ = 0;  // samples that were missing
 };
 
 }  // namespace EWMA_ISA

@@ -59,17 +59,28 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
 }
 
 template <typename T>
-void continue_series(const T* x, T* y, std::size_t before, std::size_t time,
+void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
                      const Options& options) {
-  Series series(powers_of(options.beta), options);
-  series.run(x - before, static_cast<T*>(nullptr), before);
+  const Series start(powers_of(options.beta), options);
+  Series series;
+  std::size_t before = needed < all ? needed : all, count;
+  do {
+    series = start;
+    series.run(x - before, static_cast<T*>(nullptr), before);
+    // What is missing may not count; then reach over it.
+    count = options.ignore_na ? before - series.gaps() : before;
+    if (count >= needed || before == all) break;
+    before = 2 * (needed - count) < all - before ? before + 2 * (needed - count) : all;
+  } while (true);
   series.run(x, y, time);
 }
 
 template void smooth(const double*, double*, const Shape&, const Options&);
 template void smooth(const float*, float*, const Shape&, const Options&);
-template void continue_series(const double*, double*, std::size_t, std::size_t, const Options&);
-template void continue_series(const float*, float*, std::size_t, std::size_t, const Options&);
+template void continue_series(const double*, double*, std::size_t, std::size_t, std::size_t,
+                              const Options&);
+template void continue_series(const float*, float*, std::size_t, std::size_t, std::size_t,
+                              const Options&);
 
 }  // namespace EWMA_ISA
 }  // namespace ewma

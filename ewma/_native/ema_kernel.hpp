@@ -22,15 +22,16 @@ struct Shape {
 };
 
 // One namespace an instruction set, see ema_kernel.cpp. `smooth` smooths x along time into y, which
-// may be x; `continue_series` smooths the next `time` samples of one series, of which it must have
-// seen the `before` samples in front of x.
-#define EWMA_DECLARE_KERNEL(isa)                                               \
-  namespace isa {                                                              \
-  template <typename T>                                                        \
-  void smooth(const T* x, T* y, const Shape& shape, const Options& options);   \
-  template <typename T>                                                        \
-  void continue_series(const T* x, T* y, std::size_t before, std::size_t time, \
-                       const Options& options);                                \
+// may be x; `continue_series` smooths the next `time` samples of one series, of which `all` samples
+// in front of x have come before, and the last `needed` that are not missing still count for
+// anything.
+#define EWMA_DECLARE_KERNEL(isa)                                                                \
+  namespace isa {                                                                               \
+  template <typename T>                                                                         \
+  void smooth(const T* x, T* y, const Shape& shape, const Options& options);                    \
+  template <typename T>                                                                         \
+  void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time, \
+                       const Options& options);                                                 \
   }
 EWMA_DECLARE_KERNEL(baseline)
 EWMA_DECLARE_KERNEL(avx2)

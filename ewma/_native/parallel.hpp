@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <limits>
+#include <cstdint>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -23,7 +23,7 @@ namespace ewma {
 template <typename T>
 struct Kernel {
   void (*smooth)(const T* x, T* y, const Shape& shape, const Options& options);
-  void (*continue_series)(const T* x, T* y, std::size_t before, std::size_t time,
+  void (*continue_series)(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
                           const Options& options);
 };
 
@@ -44,9 +44,9 @@ void side_by_side(std::size_t count, const Work& work) {
 }
 
 // How many samples in a row weigh less than 2^-60 beside those after them.
-inline double memory(double beta) {
-  return beta < 1.0 ? std::ceil(60.0 * std::log(2.0) / -std::log(beta))
-                    : std::numeric_limits<double>::infinity();
+inline std::size_t memory(double beta) {
+  const double samples = beta < 1.0 ? std::ceil(60.0 * std::log(2.0) / -std::log(beta)) : 1e18;
+  return static_cast<std::size_t>(samples < 1e18 ? samples : 1e18);
 }
 
 // What a sample costs that is only seen, beside one that is smoothed into new memory.
@@ -75,23 +75,6 @@ inline std::vector<std::size_t> cut(std::size_t time, std::size_t pieces, double
   return starts;
 }
 
-// How many samples in front of x, at most `all`, hold `needed` that count.
-template <typename T>
-std::size_t reach_back(const T* x, std::size_t all, double needed, bool ignore_na) {
-  if (needed >= static_cast<double>(all)) return all;
-  std::size_t back = static_cast<std::size_t>(needed);
-  if (!ignore_na) return back;
-  std::size_t missing = 0;
-  for (std::size_t i = 1; i <= back; ++i) {
-    missing += !std::isfinite(x[-static_cast<std::ptrdiff_t>(i)]);
-    if (i == back && missing > 0) {
-      back += std::min(missing, all - back);
-      missing = 0;
-    }
-  }
-  return back;
-}
-
 template <typename T>
 void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& shape,
                       const Options& options, std::size_t threads) {
@@ -109,15 +92,15 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
       kernel.smooth(x + first, y + first, piece, options);
     });
   } else if (threads > 1 && shape.inner == 1 && x != y) {
-    const std::vector<std::size_t> starts = cut(shape.time, threads, memory(options.beta));
+    const std::size_t needed = memory(options.beta);
+    const std::vector<std::size_t> starts = cut(shape.time, threads, static_cast<double>(needed));
     for (std::size_t o = 0; o < shape.outer; ++o) {
       const T* from = x + o * series;
       T* to = y + o * series;
       side_by_side(threads, [&](std::size_t i) {
         const std::size_t first = starts[i];
-        const std::size_t before =
-            reach_back(from + first, first, memory(options.beta), options.ignore_na);
-        kernel.continue_series(from + first, to + first, before, starts[i + 1] - first, options);
+        kernel.continue_series(from + first, to + first, first, needed, starts[i + 1] - first,
+                               options);
       });
     }
   } else {
