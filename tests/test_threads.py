@@ -98,4 +98,5 @@ if child == 0:
     os._exit(0 if np.array_equal(ewma.smooth(x, threads=2), expected) else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=100)
+    # -P: the source folder, where the tests are started, has no compiled part.
+    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=100)
