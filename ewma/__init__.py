@@ -17,6 +17,7 @@ except ImportError as error:
     ) from error
 from ewma._decay import gain, step
 from ewma._smooth import smooth
+from ewma._variance import std, var
 from ewma._warnings import EwmaWarning
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ __all__ = [
     "read_scalars",
     "smooth",
     "smooth_scalars",
+    "std",
     "step",
+    "var",
 ]
 
 # What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.

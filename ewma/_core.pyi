@@ -1,5 +1,7 @@
 """The recurrence and the event-file reader, in C++."""
 
+from collections.abc import Sequence
+
 import numpy
 import numpy.typing
 
@@ -8,6 +10,20 @@ def smooth(x: object, out: object, outer: int, time: int, inner: int, beta: floa
     """
     Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into
     out, which may be x. isa_limit: 0 baseline, 1 AVX2, 2 AVX-512.
+    """
+
+def answer(x: object, x_type: str, out: object, out_type: str, outer: int, time: int, inner: int, decays: Sequence[tuple[float, float]], statistic: int, bias: bool, debias: bool, ignore_na: bool, fill: bool, times: object | None = None, whole: bool = False, unit: float = 1.0, weigh: bool = False, groups: object | None = None, group_count: int = 0, pairs: bool = False, threads: int = 1, isa_limit: int = 2) -> None:
+    """
+    The mean (statistic 0), the variance (1) or its root (2) of x, a C-contiguous block
+    (outer, time, inner) of items of a type that NumPy names x_type, along time into out:
+    a block each for the decays, pairs of beta and its logarithm a step of times. times and
+    groups have 8 bytes a row: whole numbers or float64, and int64. pairs: two columns are a
+    complex number.
+    """
+
+def backwards(times: object, whole: bool, groups: object | None, group_count: int) -> int:
+    """
+    The first row whose time is not at or after that of the row before it in its group, or -1.
     """
 
 class EventReader:

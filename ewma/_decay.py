@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import math
+from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 DEFAULT_BETA = 0.9
+
+# One value, or several at once.
+Decay: TypeAlias = float | Sequence[float] | npt.NDArray[Any] | None
+Duration: TypeAlias = str | datetime.timedelta | np.timedelta64
+Halflife: TypeAlias = Decay | Duration | Sequence[Duration]
 
 
 def gain(beta: Any, t: Any) -> Any:
@@ -83,6 +91,17 @@ def step(y: Any, x: Any, gain: Any) -> Any:
     return y + gain * (x - y)
 
 
+def given_decay(**decays: Any) -> tuple[str, Any]:
+    """Return the name and the value of the one decay that is given, beta = 0.9 if none is."""
+    given = {name: value for name, value in decays.items() if value is not None}
+    if len(given) > 1:
+        received = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(
+            f"give only one of beta, alpha, com, span and halflife; received {received}"
+        )
+    return next(iter(given.items()), ("beta", DEFAULT_BETA))
+
+
 def beta_from(
     beta: float | None = None,
     alpha: float | None = None,
@@ -91,27 +110,10 @@ def beta_from(
     halflife: float | None = None,
 ) -> float:
     """Return beta from the one of its names that is given, 0.9 if none is."""
-    given = {
-        name: value
-        for name, value in (
-            ("beta", beta),
-            ("alpha", alpha),
-            ("com", com),
-            ("span", span),
-            ("halflife", halflife),
-        )
-        if value is not None
-    }
-    if len(given) > 1:
-        received = ", ".join(f"{name}={value!r}" for name, value in given.items())
-        raise ValueError(
-            f"give only one of beta, alpha, com, span and halflife; received {received}"
-        )
-    for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"{name} must be a number; received {value!r}")
-        return _CONVERSIONS[name](float(value))
-    return DEFAULT_BETA
+    name, value = given_decay(beta=beta, alpha=alpha, com=com, span=span, halflife=halflife)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number; received {value!r}")
+    return _CONVERSIONS[name](float(value))
 
 
 def _require(holds: bool, rule: str, value: float) -> None:

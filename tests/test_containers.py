@@ -5,6 +5,7 @@ from collections import namedtuple
 from decimal import Decimal
 from fractions import Fraction
 
+import ml_dtypes
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -467,3 +468,38 @@ def test_longdouble_beyond_float64():
 
 def test_numpy_bools_among_objects():
     assert smooth(np.array([np.True_, np.False_], object), 0.5).tolist() == [1.0, 1 / 3]
+
+
+# Types that the kernel converts by itself
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_half_precision(name):
+    every = np.arange(2**16, dtype=np.uint16).view(getattr(ml_dtypes, name, np.float16))
+    # At beta = 0 every number comes out as it went in, to the bit; of -0 only the sign is lost.
+    same = smooth(every, 0.0)
+    assert same.dtype == every.dtype
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        in_float64, same_in_float64 = every.astype(float), same.astype(float)
+    np.testing.assert_array_equal(same_in_float64, in_float64)
+    # Else they are rounded once.
+    rng = np.random.default_rng(8)
+    x = (rng.standard_normal(5000) * 10.0 ** rng.integers(-9, 5, 5000)).astype(every.dtype)
+    with np.errstate(over="ignore"):
+        expected = smooth(x.astype(float), 0.9).astype(every.dtype)
+    np.testing.assert_array_equal(smooth(x, 0.9), expected)
+    assert smooth(x.reshape(100, 50), 0.9, axis=1).dtype == every.dtype
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])
+def test_integers(dtype):
+    x = np.random.default_rng(9).integers(0, 2 if dtype == "?" else 120, (300, 3)).astype(dtype)
+    before = x.copy()
+    for order in "CF":
+        smoothed = smooth(np.asarray(x, order=order), 0.9)
+        assert smoothed.dtype == np.float64
+        expected = smooth(x.astype(float), 0.9)
+        np.testing.assert_allclose(smoothed, expected, rtol=0, atol=2 * np.spacing(120.0))
+    np.testing.assert_array_equal(x, before)
+    frame = pd.DataFrame(x.astype(x.dtype.newbyteorder("=")))
+    np.testing.assert_array_equal(smooth(frame, 0.9), smoothed)

@@ -291,7 +291,7 @@ def test_out_is_the_input_backwards():
 
 def test_bad_out():
     x = np.ones((4, 3))
-    with pytest.raises(ValueError, match=r"shape of series, \(4, 3\); received \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"shape of the result, \(4, 3\); received \(3, 4\)"):
         smooth(x, out=np.empty((3, 4)))
     with pytest.raises(ValueError, match=r"received \(12,\)"):
         smooth(x, out=np.empty(12))

@@ -2,6 +2,7 @@
 // CMakeLists.txt defines EWMA_ISA, the namespace that this copy lives in.
 #include "ema_kernel.hpp"
 
+#include "answer.hpp"
 #include "ema.hpp"
 
 namespace ewma {
@@ -73,6 +74,20 @@ void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std:
     before = 2 * (needed - count) < all - before ? before + 2 * (needed - count) : all;
   } while (true);
   series.run(x, y, time);
+}
+
+void answer(const Data& data, const Shape& shape, const Request* requests, std::size_t count) {
+  const Request& request = requests[0];
+  if (request.statistic == Statistic::kMean && request.times.at == nullptr) {
+    std::vector<Powers> powers;
+    powers.reserve(count);
+    for (std::size_t k = 0; k < count; ++k) powers.emplace_back(requests[k].options.beta);
+    answer_all<Series>(data, shape, requests, count,
+                       [&](std::size_t k) { return Series(powers[k], requests[k].options); });
+  } else {
+    answer_all<Statistics>(data, shape, requests, count,
+                           [&](std::size_t k) { return Statistics(requests[k]); });
+  }
 }
 
 template void smooth(const double*, double*, const Shape&, const Options&);

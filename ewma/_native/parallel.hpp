@@ -25,6 +25,7 @@ struct Kernel {
   void (*smooth)(const T* x, T* y, const Shape& shape, const Options& options);
   void (*continue_series)(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
                           const Options& options);
+  void (*answer)(const Data& data, const Shape& shape, const Request* requests, std::size_t count);
 };
 
 // Calls work(0) .. work(count - 1), each on a thread of its own as far as there are any to be had.
@@ -106,6 +107,26 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
   } else {
     kernel.smooth(x, y, shape, options);
   }
+}
+
+// Each thread answers for series of its own; one long series is not cut.
+template <typename T>
+void answer_in_pieces(const Kernel<T>& kernel, const Data& data, const Shape& shape,
+                      const Request* requests, std::size_t count, std::size_t threads) {
+  const bool by_rows = shape.outer >= threads;
+  const std::size_t one = by_rows || !data.pairs ? 1 : 2;  // a complex number stays whole
+  const std::size_t series = by_rows ? shape.outer : shape.inner / one;
+  const std::size_t apart = by_rows ? shape.time * shape.columns : one;
+  side_by_side(std::min(threads, series), [&](std::size_t i) {
+    const std::size_t pieces = std::min(threads, series);
+    const std::size_t first = series * i / pieces, end = series * (i + 1) / pieces;
+    Data data_of_piece = data;
+    data_of_piece.x += first * apart * data.x_size;
+    data_of_piece.y += first * apart * data.y_size;
+    Shape piece = shape;
+    (by_rows ? piece.outer : piece.inner) = (end - first) * one;
+    kernel.answer(data_of_piece, piece, requests, count);
+  });
 }
 
 }  // namespace ewma

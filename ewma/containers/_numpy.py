@@ -15,8 +15,11 @@ from ewma.containers._opened import Opened
 
 Array = npt.NDArray[Any]
 
-# The types that the kernel takes as they are; complex numbers are pairs of these.
-NATIVE = tuple(np.dtype(t) for t in (np.float64, np.float32, np.complex128, np.complex64))
+
+def is_native(dtype: np.dtype[Any]) -> bool:
+    """Return whether the kernel takes samples of a dtype as they are; bfloat16 is ml_dtypes'."""
+    kernel = dtype.kind in "biu" or dtype.char in "efdFD" or dtype.name == "bfloat16"
+    return kernel and dtype.isnative
 
 
 def open_array(array: Array) -> Opened:
@@ -28,11 +31,11 @@ def open_array(array: Array) -> Opened:
         )
     array = np.asarray(array)
     dtype = array.dtype
-    if dtype in NATIVE and dtype.isnative:
-        return Opened(array, _same)
+    if is_native(dtype):
+        return Opened(array, _same, _same)
     if dtype.kind in "biu":
-        return Opened(array.astype(np.float64), _same)
-    if dtype.kind in "fc":  # float16, longdouble, another byte order
+        return Opened(array.astype(dtype.newbyteorder("=")), _same, _same)
+    if dtype.kind in "fc":  # longdouble, another byte order
         with np.errstate(over="ignore"):
             values = array.astype(np.float64 if dtype.kind == "f" else np.complex128)
         if dtype.itemsize > values.itemsize and (np.isinf(values) & np.isfinite(array)).any():
@@ -40,7 +43,7 @@ def open_array(array: Array) -> Opened:
                 f"samples must be numbers that a float64 holds, up to 1.8e308; received {dtype} "
                 f"samples up to {np.abs(array[np.isfinite(array)]).max()!s}: scale them"
             )
-        return Opened(values, _cast_to(dtype))
+        return Opened(values, _cast_to(dtype), _cast_to(dtype))
     if dtype.kind == "O":
         return _open_objects(array)
     raise TypeError(
@@ -57,9 +60,13 @@ def open_sequence(sequence: Sequence[Any]) -> Opened:
             "the rows of a nested list must have equal lengths; received a ragged one: "
             f"{reprlib.repr(sequence)}"
         ) from error
-    values, close_array = open_array(array)
+    values, close_array, _ = open_array(array)
     kind = tuple if isinstance(sequence, tuple) else list
-    return Opened(values, lambda result: kind(close_array(result).tolist()))
+
+    def close(result: Array) -> Any:
+        return kind(close_array(result).tolist())
+
+    return Opened(values, close, lambda results, *_: kind(close(result) for result in results))
 
 
 def missing_back(result: Array, missing: Array) -> Array:
@@ -67,12 +74,13 @@ def missing_back(result: Array, missing: Array) -> Array:
     return missing & np.isnan(result)
 
 
-def _same(result: Array) -> Array:
+def _same(result: Array, *_: object) -> Array:
     return result
 
 
-def _cast_to(dtype: np.dtype[Any]) -> Callable[[Array], Array]:
-    return lambda result: result.astype(dtype, copy=False)  # the caller's `out` comes back itself
+def _cast_to(dtype: np.dtype[Any]) -> Callable[..., Array]:
+    # Without a copy where the result is the caller's own `out`.
+    return lambda result, *_: result.astype(dtype, copy=False)
 
 
 def _open_objects(array: Array) -> Opened:
@@ -95,7 +103,11 @@ def _open_objects(array: Array) -> Opened:
         objects[back] = array[back]
         return objects
 
-    return Opened(values.reshape(array.shape), close)
+    return Opened(
+        values.reshape(array.shape),
+        close,
+        lambda results, *_: np.stack([close(result) for result in results]),
+    )
 
 
 def _as_float(item: Any) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 
@@ -15,11 +14,16 @@ class Opened(NamedTuple):
     Parameters
     ----------
     values
-        float32, float64, complex64 or complex128, in native byte order; time is the first axis.
-        What is missing is NaN.
+        Of a type that the kernel takes, in native byte order; time is the first axis. What is
+        missing is NaN.
     close
-        Turns a result of the same shape and type into a container like the one that was opened.
+        Turns a result of the same shape, float64 where the values are integers or bools, into a
+        container like the one that was opened.
+    join
+        Turns several results, along a leading axis one for each value of a decay, into one
+        container, given the decay's name and its values too.
     """
 
-    values: npt.NDArray[np.inexact[Any]]
+    values: npt.NDArray[Any]
     close: Callable[[npt.NDArray[Any]], Any]
+    join: Callable[[npt.NDArray[Any], str, list[Any]], Any]

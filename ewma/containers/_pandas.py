@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ewma.containers._numpy import NATIVE, missing_back, open_array
+from ewma.containers._numpy import is_native, missing_back, open_array
 from ewma.containers._opened import Opened
 
 Array = npt.NDArray[Any]
@@ -16,7 +17,7 @@ Array = npt.NDArray[Any]
 
 def open_series(series: pd.Series[Any]) -> Opened:
     """Open a Series: index and name come back, and the dtype if it is one of floats."""
-    values, close_column = _open_column(series)
+    values, close_column, _ = _open_column(series)
 
     def close(result: Array) -> pd.Series[Any]:
         column = close_column(result)
@@ -24,13 +25,13 @@ def open_series(series: pd.Series[Any]) -> Opened:
         _keep_attributes(series, smoothed)
         return smoothed
 
-    return Opened(values, close)
+    return Opened(values, close, _side_by_side(close))
 
 
 def open_frame(frame: pd.DataFrame) -> Opened:
     """Open a DataFrame as one array of all columns; each gets its own dtype back."""
     dtypes = set(frame.dtypes)
-    if len(dtypes) == 1 and (dtype := dtypes.pop()) in NATIVE and isinstance(dtype, np.dtype):
+    if len(dtypes) == 1 and isinstance(dtype := dtypes.pop(), np.dtype) and is_native(dtype):
         values = frame.to_numpy()
 
         def close_same(result: Array) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def open_frame(frame: pd.DataFrame) -> Opened:
             _keep_attributes(frame, same)
             return same
 
-        return Opened(values, close_same)
+        return Opened(values, close_same, _side_by_side(close_same))
 
     columns = [_open_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
     common = np.result_type(np.float64, *(column.values for column in columns))
@@ -54,7 +55,14 @@ def open_frame(frame: pd.DataFrame) -> Opened:
         _keep_attributes(frame, whole)
         return whole
 
-    return Opened(values, close)
+    return Opened(values, close, _side_by_side(close))
+
+
+def _side_by_side(close: Callable[[Array], Any]) -> Callable[[Array, str, list[Any]], pd.DataFrame]:
+    """Return what makes columns (decay) or (decay, column) of the results of several decays."""
+    return lambda results, name, decays: pd.concat(
+        [close(result) for result in results], axis=1, keys=decays, names=[name]
+    )
 
 
 def _keep_attributes(
@@ -70,7 +78,8 @@ def _close_column(column: Opened, result: Array) -> Any:
         if np.any(imaginary[np.isfinite(imaginary)]):  # smoothed across columns, axis=1
             return result
         result = result.real
-    return column.close(result.astype(column.values.dtype, copy=False))
+    kept = np.float64 if column.values.dtype.kind in "biu" else column.values.dtype
+    return column.close(result.astype(kept, copy=False))
 
 
 def _open_column(series: pd.Series[Any]) -> Opened:
@@ -101,7 +110,7 @@ def _open_nullable(series: pd.Series[Any]) -> Opened:
     def close(result: Array) -> Any:
         return pd.arrays.FloatingArray(result.astype(kept), missing_back(result, missing))
 
-    return Opened(values, close)
+    return Opened(values, close, _side_by_side(close))
 
 
 def _open_arrow(series: pd.Series[Any], dtype: pd.ArrowDtype) -> Opened:
@@ -116,4 +125,4 @@ def _open_arrow(series: pd.Series[Any], dtype: pd.ArrowDtype) -> Opened:
         back = missing_back(result, missing)
         return pd.arrays.ArrowExtensionArray(pa.array(cells, mask=back, type=kept))
 
-    return Opened(values, close)
+    return Opened(values, close, _side_by_side(close))

@@ -1,0 +1,170 @@
+"""`times` and `halflife` as the kernel takes them: each row's time, and beta's logarithm."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ewma import _core
+from ewma._groups import Groups
+
+_SECOND = np.timedelta64(1, "s")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When each row was sampled.
+
+    Parameters
+    ----------
+    at
+        int64 or float64, one a row, not going backwards.
+    unit
+        How many steps of `at` the unit is that beta counts in: a second for dates, else 1.
+    dates
+        Whether they are dates or durations, and not plain numbers.
+    """
+
+    at: npt.NDArray[np.int64] | npt.NDArray[np.float64]
+    unit: float
+    dates: bool
+
+    def log_beta(self, name: str, value: Any, beta: float) -> float:
+        """Return beta's logarithm for one step of `at`; `name` is what `value` was given as."""
+        if self.dates:
+            if name != "halflife" or not is_duration(value):
+                raise ValueError(
+                    "with times that are dates or durations, halflife says how much to forget: "
+                    f"give halflife='10s' or a Timedelta; received {name}={value!r}"
+                )
+            return -math.log(2) / (duration(value) * self.unit)
+        if name == "halflife":  # the logarithm of beta would have lost digits
+            return -math.log(2) / float(value)
+        return math.log(beta) if beta > 0 else -math.inf
+
+
+def is_duration(value: Any) -> bool:
+    """Return whether a halflife is a duration, such as "10s" or a Timedelta, and not a number."""
+    return isinstance(value, str | datetime.timedelta | np.timedelta64)
+
+
+def duration(halflife: Any) -> float:
+    """Return a halflife in seconds."""
+    import pandas as pd
+
+    try:
+        seconds = pd.Timedelta(halflife) / _SECOND
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise ValueError(
+            "halflife must be a duration above 0, such as '10s', '2h' or a Timedelta; received "
+            f"{halflife!r}"
+        )
+    return float(seconds)
+
+
+def open_times(times: Any, series: Any, rows: int, groups: Groups | None) -> Times:
+    """Return the times of the rows along which time runs; raise for the first that is wrong."""
+    values = _as_array(times, series)
+    if values.shape != (rows,):
+        raise ValueError(
+            f"times must have one value for each of the {rows} samples along the axis; received "
+            f"shape {values.shape}"
+        )
+    dates = values.dtype.kind in "mM"
+    unit = 1.0
+    if dates:
+        if np.datetime_data(values.dtype)[0] in ("Y", "M"):
+            values = values.astype(f"{values.dtype.kind}8[s]")
+        one = np.ones(1, np.int64).view(f"m8[{_step(values)}]")
+        unit = float((_SECOND / one)[0])
+        at: Any = np.ascontiguousarray(values).view(np.int64)
+    elif values.dtype.kind in "iu" and (values.dtype != np.uint64 or values.max(initial=0) < 2**63):
+        at = np.ascontiguousarray(values, np.int64)
+    elif values.dtype.kind in "iuf":
+        at = np.ascontiguousarray(values, np.float64)
+    else:
+        raise TypeError(
+            "times must be numbers, dates or durations; received an array of "
+            f"{values.dtype}: {values[:3]!r}"
+        )
+    _check(values, at, groups)
+    return Times(at, unit, dates)
+
+
+def _step(values: npt.NDArray[Any]) -> str:
+    """Return the step of dates or durations: "ns", "10s"."""
+    name, count = np.datetime_data(values.dtype)
+    if name == "generic":
+        raise ValueError(
+            "times must be durations in some unit; received numpy.timedelta64 without one: give "
+            "times.astype('m8[s]'), or whichever it is"
+        )
+    return f"{count}{name}"
+
+
+def _check(values: npt.NDArray[Any], at: npt.NDArray[Any], groups: Groups | None) -> None:
+    if len(at) == 0:
+        return
+    gone = np.isnat if values.dtype.kind in "mM" else lambda t: ~np.isfinite(t)
+    if gone(values.min()) or gone(values.max()):
+        row = int(np.argmax(gone(values)))
+        raise ValueError(
+            f"times must all be there and finite; received {values[row]!s} at position {row}: "
+            "leave that sample out"
+        )
+    codes, count = (None, 0) if groups is None else groups
+    row = _core.backwards(at, at.dtype == np.int64, codes, count)
+    if row >= 0:
+        raise ValueError(
+            f"times must not go backwards{'' if groups is None else ' within a group'}; received "
+            f"{values[row]!s} at position {row}, after a later one: sort by time first"
+        )
+
+
+def _as_array(times: Any, series: Any) -> npt.NDArray[Any]:
+    pandas = sys.modules.get("pandas")
+    if isinstance(times, str):
+        if times != "index" or not hasattr(series, "index") or pandas is None:
+            raise ValueError(
+                "times must be an array of times, or 'index' for a pandas object's own; received "
+                f"{times!r} for a {type(series).__name__}"
+            )
+        times = series.index
+    elif pandas is not None and isinstance(times, pandas.Series):
+        check_index(times, series, "times")
+    if pandas is None or not isinstance(times, pandas.Series | pandas.Index):
+        values = np.asarray(times)
+        if values.dtype.kind != "O":
+            return values
+    return _from_pandas(times)
+
+
+def _from_pandas(times: Any) -> npt.NDArray[Any]:
+    import pandas as pd
+
+    index = pd.Index(times)
+    if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
+        index = index.tz_convert(None)  # the same instants
+    values = np.asarray(index)
+    if values.dtype.kind == "O":  # Arrow's and nullable types with something missing
+        dtype = getattr(index.dtype, "numpy_dtype", None)
+        if dtype is not None:
+            values = index.to_numpy(dtype=dtype)
+    return values
+
+
+def check_index(rows: Any, series: Any, name: str) -> None:
+    """Raise where two pandas objects are meant to stand side by side and do not."""
+    if hasattr(series, "index") and not rows.index.equals(series.index):
+        raise ValueError(
+            f"{name} is a Series whose index is not that of the samples, and is taken row by row: "
+            f"give {name}.to_numpy(), or reindex it first"
+        )

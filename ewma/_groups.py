@@ -1,0 +1,95 @@
+"""`by`: which group each row belongs to, as the kernel takes it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Codes = npt.NDArray[np.int64]
+
+
+class Groups(NamedTuple):
+    """The group of each row, a number in [0, number)."""
+
+    codes: Codes
+    number: int
+
+
+def open_groups(by: Any, rows: int) -> Groups:
+    """Return the groups of `rows` rows by one key or by several."""
+    keys = list(by) if _are_several(by) else [by]
+    groups = _by_one(keys[0], rows)
+    for key in keys[1:]:
+        other = _by_one(key, rows)
+        groups = _by_integers(groups.codes * other.number + other.codes)
+    return groups
+
+
+def _are_several(by: Any) -> bool:
+    """Return whether `by` is a list of keys' columns and not one column."""
+    return (
+        isinstance(by, list | tuple)
+        and len(by) > 0
+        and all(
+            not isinstance(key, str | bytes | tuple)
+            and (isinstance(key, Sequence) or hasattr(key, "__array__"))
+            and np.ndim(key) > 0
+            for key in by
+        )
+    )
+
+
+def _by_one(key: Any, rows: int) -> Groups:
+    if isinstance(key, str | bytes) or not hasattr(key, "__len__"):
+        raise TypeError(
+            f"by must have a key for each row: an array, a Series or a list; received {key!r}"
+        )
+    if len(key) != rows:
+        raise ValueError(
+            f"by must have a key for each of the {rows} samples along the axis; received {len(key)}"
+        )
+    categories = _categories(key)
+    if categories is not None:
+        codes, count = categories
+        # What is missing is a group of its own.
+        return Groups(np.where(codes < 0, count, codes).astype(np.int64, copy=False), count + 1)
+    values = np.asarray(key) if not isinstance(key, list | tuple) else None
+    if values is not None and values.dtype.kind in "biu" and values.ndim == 1:
+        return _by_integers(values)
+    return _by_hash(key)
+
+
+def _categories(key: Any) -> tuple[npt.NDArray[Any], int] | None:
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(getattr(key, "dtype", None), pandas.CategoricalDtype):
+        return None
+    categorical = pandas.Categorical(key)
+    return np.asarray(categorical.codes), len(categorical.categories)
+
+
+def _by_integers(values: npt.NDArray[Any]) -> Groups:
+    """Return groups numbered as the values are, where they lie close enough together."""
+    if len(values) == 0:
+        return Groups(np.empty(0, np.int64), 1)
+    low, high = int(values.min()), int(values.max())
+    if high - low > 2 * len(values) or high >= 2**63:
+        return _by_hash(values)
+    codes = values.astype(np.int64, copy=low != 0)
+    if low != 0:
+        codes -= low
+    return Groups(np.ascontiguousarray(codes), high - low + 1)
+
+
+def _by_hash(key: Any) -> Groups:
+    import pandas as pd
+
+    if isinstance(key, list | tuple):
+        column = np.empty(len(key), object)
+        column[:] = key  # a tuple is a key, not a row
+        key = column
+    codes, names = pd.factorize(key, use_na_sentinel=False)
+    return Groups(codes.astype(np.int64, copy=False), len(names))

@@ -1,0 +1,126 @@
+// Requests of any kind over a block of samples of any type: a tile at a time is loaded, worked on
+// and stored, so that nothing but the input and the output is ever held whole.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "elapsed.hpp"
+#include "ema.hpp"
+#include "ema_kernel.hpp"
+#include "samples.hpp"
+#include "statistics.hpp"
+
+namespace ewma {
+namespace EWMA_ISA {
+
+constexpr std::size_t kWidestTile = 16;  // columns
+constexpr std::size_t kLongestTile = 1024;
+constexpr std::size_t kTile = kWidestTile * kRows;
+
+inline void advance(Series& series, const double* x, const double*, const double*, double* y,
+                    std::size_t n) {
+  series.run(x, y, n);
+}
+
+inline void advance(Statistics& statistics, const double* x, const double* a, const double* b,
+                    double* y, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += kRows) {
+    statistics.run(x + i, a + i, b + i, y + i, n - i < kRows ? n - i : kRows);
+  }
+}
+
+// The way from the block's samples to tiles and back.
+class Tiles {
+ public:
+  Tiles(const Data& data, const Shape& shape)
+      : data_(data), shape_(shape), load_(load_of(data.x_type)), store_(store_of(data.y_type)) {}
+
+  void load(std::size_t first, std::size_t width, std::size_t rows, double* tile) const {
+    for (std::size_t j = 0; j < width; ++j) {
+      load_(data_.x + (first + j) * data_.x_size, shape_.columns, rows, tile + j * rows);
+    }
+    if (!data_.pairs) return;
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t j = 0; j < width; j += 2) {
+        double &re = tile[j * rows + i], &im = tile[(j + 1) * rows + i];
+        if (!(std::fabs(re) <= kLargest && std::fabs(im) <= kLargest)) re = im = std::nan("");
+      }
+    }
+  }
+
+  // `kept`: what is missing comes out as it went in, though the other part of it may be a number.
+  void store(std::size_t first, std::size_t width, std::size_t rows, std::size_t block, bool kept,
+             double* tile) const {
+    if (data_.pairs && kept) {
+      for (std::size_t j = 0; j < width; ++j) {
+        for (std::size_t i = 0; i < rows; ++i) {
+          if (!std::isnan(tile[j * rows + i])) continue;
+          const std::size_t at = first + j + i * shape_.columns;
+          load_(data_.x + at * data_.x_size, 1, 1, tile + j * rows + i);
+        }
+      }
+    }
+    for (std::size_t j = 0; j < width; ++j) {
+      char* const to = data_.y + (block * data_.block + first + j) * data_.y_size;
+      store_(tile + j * rows, rows, to, shape_.columns);
+    }
+  }
+
+ private:
+  const Data& data_;
+  const Shape& shape_;
+  const Load load_;
+  const Store store_;
+};
+
+// start(k) is the state that the series of request k start from.
+template <typename State, typename Start>
+void answer_all(const Data& data, const Shape& shape, const Request* requests, std::size_t count,
+                const Start& start) {
+  const Tiles tiles(data, shape);
+  const Groups& groups = requests[0].groups;
+  const std::size_t own = groups.of == nullptr ? 1 : groups.count;  // states of a column
+  const std::size_t widest = groups.of == nullptr ? kWidestTile : data.pairs ? 2 : 1;
+  double loaded[kTile], worked[kTile], a[kLongestTile], b[kLongestTile];
+  std::vector<State> states;
+  std::vector<Elapsed> elapsed;
+  for (std::size_t o = 0; o < shape.outer; ++o) {
+    for (std::size_t c = 0; c < shape.inner; c += widest) {
+      const std::size_t width = shape.inner - c < widest ? shape.inner - c : widest;
+      states.clear(), elapsed.clear();
+      for (std::size_t k = 0; k < count; ++k) {
+        states.insert(states.end(), width * own, start(k));
+        elapsed.emplace_back(requests[k]);
+      }
+      const std::size_t longest = width == 1 ? kLongestTile : kRows;
+      for (std::size_t t = 0; t < shape.time; t += longest) {
+        const std::size_t rows = shape.time - t < longest ? shape.time - t : longest;
+        const std::size_t first = (o * shape.time + t) * shape.columns + c;
+        tiles.load(first, width, rows, loaded);
+        for (std::size_t k = 0; k < count; ++k) {
+          elapsed[k].next(t, rows, a, b);
+          for (std::size_t j = 0; j < width; ++j) {
+            State* const state = states.data() + (k * width + j) * own;
+            const double* const x = loaded + j * rows;
+            double* const y = worked + j * rows;
+            if (groups.of == nullptr) {
+              advance(*state, x, a, b, y, rows);
+              continue;
+            }
+            const std::int64_t* const group = groups.of + t;
+            for (std::size_t i = 0, end; i < rows; i = end) {
+              for (end = i + 1; end < rows && group[end] == group[i];) ++end;
+              advance(state[group[i]], x + i, a + i, b + i, y + i, end - i);
+            }
+          }
+          tiles.store(first, width, rows, k, !requests[k].options.fill, worked);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace EWMA_ISA
+}  // namespace ewma
