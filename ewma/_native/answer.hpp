@@ -83,6 +83,10 @@ void answer_all(const Data& data, const Shape& shape, const Request* requests, s
   const Groups& groups = requests[0].groups;
   const std::size_t own = groups.of == nullptr ? 1 : groups.count;  // states of a column
   const std::size_t widest = groups.of == nullptr ? kWidestTile : data.pairs ? 2 : 1;
+  const bool has_times = requests[0].times.at != nullptr;
+  // One series of doubles is worked on where it lies.
+  const bool in_place = shape.columns == 1 && data.x_type == Type::kFloat64 &&
+                        data.y_type == Type::kFloat64 && groups.of == nullptr;
   double loaded[kTile], worked[kTile], a[kLongestTile], b[kLongestTile];
   std::vector<State> states;
   std::vector<Elapsed> elapsed;
@@ -98,9 +102,15 @@ void answer_all(const Data& data, const Shape& shape, const Request* requests, s
       for (std::size_t t = 0; t < shape.time; t += longest) {
         const std::size_t rows = shape.time - t < longest ? shape.time - t : longest;
         const std::size_t first = (o * shape.time + t) * shape.columns + c;
-        tiles.load(first, width, rows, loaded);
+        if (!in_place) tiles.load(first, width, rows, loaded);
         for (std::size_t k = 0; k < count; ++k) {
-          elapsed[k].next(t, rows, a, b);
+          if (has_times) elapsed[k].next(t, rows, a, b);
+          if (in_place) {
+            const double* const x = reinterpret_cast<const double*>(data.x) + first;
+            double* const y = reinterpret_cast<double*>(data.y) + k * data.block + first;
+            advance(states[k], x, a, b, y, rows);
+            continue;
+          }
           for (std::size_t j = 0; j < width; ++j) {
             State* const state = states.data() + (k * width + j) * own;
             const double* const x = loaded + j * rows;

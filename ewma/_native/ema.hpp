@@ -13,6 +13,9 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include "double2.hpp"
 #include "ema_kernel.hpp"
@@ -41,8 +44,11 @@ class Series {
     for (std::size_t i = 0; i < n;) {
       const std::size_t left = n - i;
       std::size_t done = 0;
-      if (in_blocks && seen_ && left >= kWorthIt)
-        done = stretch(x + i, y == nullptr ? y : y + i, left);
+      if (in_blocks && seen_ && left >= kWorthIt) {
+        T* const to = y == nullptr ? y : y + i;
+        done = stretch(x + i, to, left);
+        if (done == 0) done = over_gaps(x + i, to, left);
+      }
       if (done == 0) {
         done = !seen_ ? 1 : left < kBlock ? left : kBlock;
         for (std::size_t j = i; j < i + done; ++j) one(x[j], y == nullptr ? nowhere : y[j]);
@@ -54,7 +60,9 @@ class Series {
   std::size_t gaps() const { return gaps_; }
 
  private:
-  static constexpr std::size_t kWorthIt = 16;  // fewer samples are faster one by one
+  static constexpr std::size_t kWorthIt = 16;      // fewer samples are faster one by one
+  static constexpr std::size_t kGathered = 512;    // samples that are looked at for gaps at once
+  static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
 
   // One sample by the recurrence itself: the first, a few alone, and any block that has a missing
   // sample or changes the scale.
@@ -112,13 +120,110 @@ class Series {
     }
   }
 
+  // Some of the next n samples, if there are gaps among them; else none.
+  template <typename T>
+  std::size_t over_gaps(const T* x, T* y, std::size_t n) {
+    if (options_.ignore_na || !options_.debias)
+      return close_up(x, y, n < kGathered ? n : kGathered);
+    if (n < kBlock || powers_->beta < kPolishBelow) return 0;
+    return scaled() ? decay_over<true>(x, y) : decay_over<false>(x, y);
+  }
+
+  // a or b, without a branch that nobody could foresee.
+  template <typename T>
+  static T either(bool first, T a, T b) {
+    using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+    Bits bits_a, bits_b;
+    std::memcpy(&bits_a, &a, sizeof a);
+    std::memcpy(&bits_b, &b, sizeof b);
+    bits_a = (bits_a & -Bits{first}) | (bits_b & ~-Bits{first});
+    std::memcpy(&a, &bits_a, sizeof a);
+    return a;
+  }
+
+  // If the clock stops over gaps, the samples between them, side by side, are a series without any.
+  // If it does not, a mean that is not debiased counts what is missing as zero.
+  template <typename T>
+  std::size_t close_up(const T* x, T* y, std::size_t n) {
+    T samples[kGathered + 1];  // behind the mean before them
+    const bool zeros = !options_.ignore_na, fill = options_.fill;
+    std::size_t count = 0, good = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool is_good = std::fabs(x[i]) <= kLargest;
+      samples[count + 1] = either(is_good, x[i], T(0));
+      count += is_good | zeros;
+      good += is_good;
+    }
+    if (good == n) return 0;
+    samples[0] = static_cast<T>(bounded(mean_.hi * scale_->out));
+    run(samples + 1, y == nullptr ? nullptr : samples + 1, count);
+    gaps_ += n - good;
+    if (y == nullptr) return n;
+    for (std::size_t i = 0, last = 0; i < n; ++i) {
+      const bool is_good = std::fabs(x[i]) <= kLargest;
+      last += is_good | zeros;
+      y[i] = either(is_good | fill, samples[last], x[i]);
+    }
+    return n;
+  }
+
+  // A block of samples over whose gaps the weights decay, as Stretch does it, but that the weight
+  // is a sum over those that are there. None where it would be less than exact.
+  template <bool kScaled, typename T>
+  std::size_t decay_over(const T* x, T* y) {
+    if (weight_.hi < kFaint) return 0;
+    double sample[kBlock], there[kBlock], means[kBlock];
+    for (int j = 0; j < kBlock; ++j) {
+      const double x_j = static_cast<double>(x[j]);
+      const bool is_good = std::fabs(x_j) <= kLargest;
+      there[j] = either(is_good, 1.0, 0.0);
+      sample[j] = either(is_good, kScaled ? x_j * scale_->in : x_j, mean_.hi);
+    }
+    Lanes farthest = {}, counts = {};
+    for (int j = 0; j < kBlock; j += kLanes) {
+      farthest = larger(farthest, magnitude(load(sample + j)));
+      counts = counts + load(there + j);
+    }
+    const double count = total(counts);
+    double largest = largest_lane(farthest);
+    if (count == kBlock || !(largest <= kScaledLimit)) return 0;
+    const double before = weight_.hi * mean_.lo;
+    const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), w = all_lanes(weight_.hi);
+    Lanes widest = {};
+    Scan sums(*powers_), weights(*powers_);
+    for (int j = 0; j < kBlock; j += kLanes) {
+      const Lanes power = powers_->powers(j + 1);
+      const Lanes u_j = sums.next(load(sample + j) - r) + u * power;
+      const Lanes change = u_j / (weights.next(load(there + j)) + w * power);
+      widest = larger(widest, magnitude(change));
+      store(means + j, r + change);
+    }
+    largest = larger(largest, largest_);
+    if (largest_lane(widest) > kWide * largest) return 0;
+    largest_ = largest;
+    gaps_ += kBlock - static_cast<std::size_t>(count);
+    if (y != nullptr) {
+      double last = mean_.hi;
+      for (int j = 0; j < kBlock; ++j) {
+        const bool is_there = there[j] != 0.0;
+        last = either(is_there, means[j], last);
+        const T mean = static_cast<T>(kScaled ? bounded(last * scale_->out) : last);
+        y[j] = either(is_there | options_.fill, mean, x[j]);
+      }
+    }
+    const Double2 power = powers_->power(kBlock);
+    weight_ = add(multiply(power, weight_), {weights.last(), 0.0});
+    const Double2 sum = two_sum(power.hi * before, sums.last());
+    mean_ = add({mean_.hi, 0.0}, divide(sum, weight_));
+    return kBlock;
+  }
+
   // As many of the next n samples as make a stretch.
   template <typename T>
   std::size_t stretch(const T* x, T* y, std::size_t n) {
-    const bool scaled = scale_->in != 1.0;
     settle();
-    if (steady()) return scaled ? run<true, true>(x, y, n) : run<false, true>(x, y, n);
-    return scaled ? run<true, false>(x, y, n) : run<false, false>(x, y, n);
+    if (steady()) return scaled() ? run<true, true>(x, y, n) : run<false, true>(x, y, n);
+    return scaled() ? run<true, false>(x, y, n) : run<false, false>(x, y, n);
   }
 
   template <bool kScaled, bool kSteady, typename T>
@@ -129,6 +234,7 @@ class Series {
     return done;
   }
 
+  bool scaled() const { return scale_->in != 1.0; }
   bool steady() const { return weight_.hi >= powers_->steady_weight; }
 
   void rescale() {

@@ -77,16 +77,19 @@ void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std:
 }
 
 void answer(const Data& data, const Shape& shape, const Request* requests, std::size_t count) {
-  const Request& request = requests[0];
-  if (request.statistic == Statistic::kMean && request.times.at == nullptr) {
-    std::vector<Powers> powers;
+  const bool is_even = requests[0].times.at == nullptr;
+  std::vector<Powers> powers;
+  if (is_even) {
     powers.reserve(count);
     for (std::size_t k = 0; k < count; ++k) powers.emplace_back(requests[k].options.beta);
+  }
+  if (is_even && requests[0].statistic == Statistic::kMean) {
     answer_all<Series>(data, shape, requests, count,
                        [&](std::size_t k) { return Series(powers[k], requests[k].options); });
   } else {
-    answer_all<Statistics>(data, shape, requests, count,
-                           [&](std::size_t k) { return Statistics(requests[k]); });
+    answer_all<Statistics>(data, shape, requests, count, [&](std::size_t k) {
+      return Statistics(requests[k], is_even ? &powers[k] : nullptr);
+    });
   }
 }
 

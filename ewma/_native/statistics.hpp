@@ -17,38 +17,45 @@
 #include "ema_kernel.hpp"
 #include "lanes.hpp"
 #include "scale.hpp"
+#include "spread.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr std::size_t kRows = 128;  // samples that share a reference
+constexpr std::size_t kRows = kBlock;  // samples that share a reference
 
 // The state of one series between calls, and what moves it on.
 class Statistics {
  public:
-  explicit Statistics(const Request& request) : request_(&request) {
-    if (!request.options.debias) weight_ = 1.0, empty_ = false;
+  // `powers`: of beta, where every sample decays the past by it.
+  Statistics(const Request& request, const Powers* powers) : request_(&request), powers_(powers) {
+    if (!request.options.debias) state_.weight = 1.0, empty_ = false;
   }
-  Statistics() = default;
 
-  // The next n <= kRows samples x with their decays a and weights b; y may be x.
+  // The next n <= kRows samples x with their decays a and weights b, which are not looked at where
+  // there are powers; y may be x.
   void run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     Block block;
-    const std::size_t count = gather(x, a, b, n, block);
-    const double before = last_;
-    observe(block, count);
-    const bool is_mean = request_->statistic == Statistic::kMean;
-    const double scale = request_->statistic == Statistic::kVariance ? scale_->out : 1.0;
-    last_ = before;
-    for (std::size_t i = 0, next = 0; i < n; ++i) {
-      const bool is_good = std::fabs(x[i]) <= kLargest;
-      seen_ = seen_ || is_good;
-      if (is_good || zero_for_missing()) {
-        const double found = block.y[next++] * scale_->out * scale;
-        if (seen_) last_ = is_mean ? bounded(found) : found;
+    if (powers_ != nullptr) {
+      if (n == kRows && takes_whole_blocks() && total_magnitude(x, n) <= kScaledLimit) {
+        whole_block(x, y);
+        return;
       }
-      y[i] = is_good || request_->options.fill ? last_ : is_mean ? x[i] : std::nan("");
+      const double weight = request_->options.debias ? 1.0 : powers_->alpha;
+      for (std::size_t i = 0; i < n; ++i) block.a[i] = powers_->beta, block.b[i] = weight;
+      a = block.a, b = block.b;
     }
+    if (state_.weight > 0.0 && scale_->in == 1.0 && pending_ == 1.0 &&
+        total_magnitude(x, n) <= kScaledLimit) {
+      observe(x, a, b, y, n);
+      last_ = y[n - 1];
+      seen_ = true;
+      return;
+    }
+    const std::size_t count = gather(x, a, b, n, block);
+    const std::size_t first = begin(block, count);
+    observe(block.x + first, block.a + first, block.b + first, block.y + first, count - first);
+    scatter(x, block, y, n);
   }
 
  private:
@@ -58,6 +65,38 @@ class Statistics {
   struct Block {
     double x[kRows], a[kRows], b[kRows], y[kRows];
   };
+
+  bool takes_whole_blocks() const {
+    return powers_ != nullptr && request_->statistic != Statistic::kMean && scale_->in == 1.0 &&
+           powers_->beta >= 0.5 && state_.pairs > 0.0 && state_.weight >= 1.9 && pending_ == 1.0;
+  }
+
+  static double total_magnitude(const double* x, std::size_t n) {
+    Lanes sum = {};
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) sum = sum + magnitude(load(x + i));
+    double rest = total(sum);
+    for (; i < n; ++i) rest += std::fabs(x[i]);
+    return rest;
+  }
+
+  void whole_block(const double* x, double* y) {
+    const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
+    const bool steady = state_.weight >= powers_->steady_weight;
+    const auto run =
+        steady ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
+               : (root ? spread_over_block<false, true> : spread_over_block<false, false>);
+    run(*powers_, x, bias, state_, y);
+    last_ = y[kRows - 1];
+    seen_ = true;
+    settle();
+  }
+
+  // What is nothing beside the samples that led to this scale would end in denormals.
+  void settle() {
+    if (state_.spread < kNoSpread) state_.spread = 0.0;
+    if (std::fabs(state_.mean) < kNegligible) state_.mean = state_.rest = 0.0;
+  }
 
   // An undebiased mean counts what is missing as zero, if the clock does not stop for it.
   bool zero_for_missing() const {
@@ -88,69 +127,101 @@ class Statistics {
     return count;
   }
 
-  void observe(Block& block, std::size_t n) {
-    std::size_t first = 0;
-    for (; first < n && !(weight_ > 0.0); ++first) {
-      const double b = block.b[first];
-      if (!empty_) block.a[first] = waited_ = waited_ * block.a[first];
+  // Takes in the first sample, and those after it before one of them counts for anything; returns
+  // how many these are.
+  std::size_t begin(Block& block, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const double b = block.b[i];
+      if (state_.weight > 0.0) return i;
+      if (!empty_) block.a[i] = waited_ = waited_ * block.a[i];
       if (!empty_ && b > 0.0) {
-        weight_ = b;  // nobody could tell how long the first one stood: as long as this one
-        break;
+        state_.weight = b;  // nobody could tell how long the first one stood: as long as this one
+        return i;
       }
-      if (empty_) mean_ = block.x[first], weight_ = b, empty_ = false;
+      if (empty_) state_.mean = block.x[i], state_.weight = b, empty_ = false;
       const bool is_mean = request_->statistic == Statistic::kMean;
-      block.y[first] = is_mean ? mean_ : request_->bias ? 0.0 : std::nan("");
+      block.y[i] = is_mean ? state_.mean : request_->bias ? 0.0 : std::nan("");
     }
-    if (first == n) return;
+    return n;
+  }
 
-    double distance[kRows], before[kRows], weight[kRows], means[kRows + 1];
-    const bool debias = request_->options.debias;
-    double sum = weight_ * rest_;
-    means[first] = rest_;
-    for (std::size_t i = first; i < n; ++i) {
-      distance[i] = block.x[i] - mean_;
-      before[i] = block.a[i] * weight_;
-      weight[i] = weight_ = debias ? before[i] + block.b[i] : 1.0;
-      means[i + 1] = sum = block.a[i] * sum + block.b[i] * distance[i];
+  // Samples that are all there, as is a weight before them; y may be x.
+  void observe(const double* x, const double* a, const double* b, double* y, std::size_t n) {
+    if (n == 0) return;
+    double distance[kRows], weight[kRows + 1], means[kRows + 1];
+    for (std::size_t i = 0; i < n; ++i) distance[i] = x[i] - state_.mean;
+    double w = weight[0] = state_.weight, sum = w * state_.rest;
+    means[0] = state_.rest;
+    for (std::size_t i = 0; i < n; ++i) {
+      weight[i + 1] = w = a[i] * w + b[i];
+      means[i + 1] = sum = a[i] * sum + b[i] * distance[i];
     }
-    for (std::size_t i = first; i < n; ++i) means[i + 1] /= weight[i];
+    if (request_->options.debias) {
+      for (std::size_t i = 1; i <= n; ++i) means[i] /= weight[i];
+    } else {
+      for (std::size_t i = 1; i <= n; ++i) weight[i] = 1.0;  // but for rounding
+    }
     if (request_->statistic == Statistic::kMean) {
-      for (std::size_t i = first; i < n; ++i) {
+      for (std::size_t i = 0; i < n; ++i) {
         // Nearer to the sample than to the mean before: start there.
-        block.y[i] = before[i] < block.b[i]
-                         ? block.x[i] + (before[i] / weight[i]) * (means[i] - distance[i])
-                         : mean_ + means[i + 1];
+        const double keep = 1.0 - b[i] / weight[i + 1];
+        const double from_sample = x[i] + keep * (means[i] - distance[i]);
+        y[i] = keep < 0.5 ? from_sample : state_.mean + means[i + 1];
       }
     } else {
-      for (std::size_t i = first; i < n; ++i) {
+      for (std::size_t i = 0; i < n; ++i) {
         const double change = distance[i] - means[i];
-        const double a = block.a[i], b = block.b[i];
-        spread_ = a * spread_ + b * (before[i] / weight[i]) * (change * change);
-        pairs_ = a * (a * pairs_) + 2.0 * before[i] * b;
-        block.y[i] = request_->bias ? spread_ / weight[i] : spread_ * (weight[i] / pairs_);
+        const double before = a[i] * weight[i];
+        distance[i] = b[i] * (before / weight[i + 1]) * (change * change);
+        means[i] = 2.0 * before * b[i];
+      }
+      double spread = state_.spread, pairs = state_.pairs;
+      for (std::size_t i = 0; i < n; ++i) {
+        distance[i] = spread = a[i] * spread + distance[i];
+        means[i] = pairs = (a[i] * a[i]) * pairs + means[i];
+      }
+      state_.spread = spread, state_.pairs = pairs;
+      if (request_->bias) {
+        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] / weight[i + 1];
+      } else {
+        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] * (weight[i + 1] / means[i]);
       }
       if (request_->statistic == Statistic::kDeviation) {
-        for (std::size_t i = first; i < n; ++i) block.y[i] = std::sqrt(block.y[i]);
+        for (std::size_t i = 0; i < n; ++i) y[i] = std::sqrt(y[i]);
       }
-      if (spread_ < kNoSpread) spread_ = 0.0;
     }
-    const Double2 mean = two_sum(mean_, means[n]);
-    mean_ = mean.hi, rest_ = mean.lo;
-    if (std::fabs(mean_) < kNegligible) mean_ = rest_ = 0.0;
+    const Double2 mean = two_sum(state_.mean, means[n]);
+    state_.mean = mean.hi, state_.rest = mean.lo;
+    state_.weight = weight[n];
+    settle();
+  }
+
+  // What came of the samples that count, back at their places.
+  void scatter(const double* x, const Block& block, double* y, std::size_t n) {
+    const bool is_mean = request_->statistic == Statistic::kMean;
+    const double scale = request_->statistic == Statistic::kVariance ? scale_->out : 1.0;
+    for (std::size_t i = 0, next = 0; i < n; ++i) {
+      const bool is_good = std::fabs(x[i]) <= kLargest;
+      seen_ = seen_ || is_good;
+      if (is_good || zero_for_missing()) {
+        const double found = block.y[next++] * scale_->out * scale;
+        if (seen_) last_ = is_mean ? bounded(found) : found;
+      }
+      y[i] = is_good || request_->options.fill ? last_ : is_mean ? x[i] : std::nan("");
+    }
   }
 
   void rescale() {
     const double factor = scale_->out * scale_[1].in;
     ++scale_;
-    mean_ *= factor, rest_ *= factor;
-    spread_ = spread_ * factor * factor;
+    state_.mean *= factor, state_.rest *= factor;
+    state_.spread = state_.spread * factor * factor;
   }
 
-  const Request* request_ = nullptr;
+  const Request* request_;
+  const Powers* powers_;
   const Scale* scale_ = kScales;
-  double mean_ = 0.0, rest_ = 0.0;  // scaled; the rest is what rounding the mean left over
-  double weight_ = 0.0;
-  double spread_ = 0.0, pairs_ = 0.0;
+  Moments state_;               // scaled
   double waited_ = 1.0;         // what a first sample that does not count yet has decayed
   double pending_ = 1.0;        // what the gap before the next sample decays
   double last_ = std::nan("");  // what came out last

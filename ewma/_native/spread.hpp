@@ -1,0 +1,87 @@
+// The variance over a block of samples without a gap that each decay the past by beta: Statistics'
+// recurrence, unrolled as in stretch.hpp. With d the samples' and m the means' distances from the
+// mean before the block,
+//
+//     S_j = sum_{i<=j} beta^(j-i) (1 - 1 / w_i) (d_i - m_{i-1})^2 + beta^(j+1) S
+//
+// and the sum of the squared weights, which without bias the variance asks for, is
+//
+//     q_j = (1 + beta^(j+1)) / (1 + beta) * (1 + beta + ... + beta^j) + beta^(2j+2) q
+#pragma once
+
+#include <cmath>
+
+#include "double2.hpp"
+#include "lanes.hpp"
+#include "powers.hpp"
+#include "stretch.hpp"
+
+namespace ewma {
+namespace EWMA_ISA {
+
+// What Statistics knows of a series: its mean is mean + rest.
+struct Moments {
+  double mean = 0.0, rest = 0.0;
+  double weight = 0.0;
+  double spread = 0.0;  // S
+  double pairs = 0.0;   // P = w^2 - q
+};
+
+inline Lanes root(const Lanes& x) {
+#if defined(__AVX__) && !defined(EWMA_PLAIN_LANES)
+  return _mm256_sqrt_pd(x);
+#else
+  return Lanes{std::sqrt(x[0]), std::sqrt(x[1]), std::sqrt(x[2]), std::sqrt(x[3])};
+#endif
+}
+
+// Writes the variances, or their roots, after each of kBlock samples to y. kSteady: the weight has
+// stopped growing. Before it the weight must be at least 2: what it is less than that, q loses.
+template <bool kSteady, bool kRoot>
+void spread_over_block(const Powers& powers, const double* x, bool bias, Moments& state,
+                       double* y) {
+  const double beta = powers.beta;
+  const double q = state.weight * state.weight - state.pairs;
+  const Lanes mean = all_lanes(state.mean), one = all_lanes(1.0);
+  const Lanes u = all_lanes(state.weight * state.rest), w = all_lanes(state.weight);
+  const Lanes spread = all_lanes(state.spread), squares = all_lanes(q);
+  const Lanes by_sum = all_lanes(1.0 / (1.0 + beta));
+  const Lanes steady_gain = all_lanes(powers.alpha), steady_keep = all_lanes(beta);
+  // Of a weight that has stopped growing: P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2)
+  const Lanes steady_factor =
+      all_lanes(bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta));
+  Scan sums(powers), spreads(powers);
+  Lanes before = all_lanes(state.rest);
+  for (int j = 0; j < kBlock; j += kLanes) {
+    const Lanes power = powers.powers(j + 1);
+    const Lanes distance = load(x + j) - mean;
+    const Lanes u_j = sums.next(distance) + u * power;
+    const Lanes w_j = kSteady ? w : powers.sums(j + 1) + w * power;
+    const Lanes gain = kSteady ? steady_gain : one / w_j;
+    const Lanes mean_j = u_j * gain;
+    const Lanes change = distance - back_1(before, mean_j);
+    before = mean_j;
+    const Lanes keep = kSteady ? steady_keep : one - gain;
+    const Lanes spread_j = spreads.next(keep * (change * change)) + spread * power;
+    Lanes factor = kSteady ? steady_factor : gain;
+    if (!kSteady && !bias) {
+      const Lanes q_j = powers.sums(j + 1) * (one + power) * by_sum + squares * (power * power);
+      factor = w_j / (w_j * w_j - q_j);
+    }
+    const Lanes variance = spread_j * factor;
+    store(y + j, kRoot ? root(variance) : variance);
+  }
+  const double power = powers.power(kBlock).hi, sum = powers.sum(kBlock).hi;
+  const double u_end = power * (state.weight * state.rest) + sums.last();
+  if (!kSteady) {
+    const double q_end = sum * (1.0 + power) / (1.0 + beta) + power * power * q;
+    state.weight = power * state.weight + sum;
+    state.pairs = state.weight * state.weight - q_end;
+  }
+  state.spread = power * state.spread + spreads.last();
+  const Double2 end = two_sum(state.mean, u_end / state.weight);
+  state.mean = end.hi, state.rest = end.lo;
+}
+
+}  // namespace EWMA_ISA
+}  // namespace ewma
