@@ -59,6 +59,21 @@ class Series {
 
   std::size_t gaps() const { return gaps_; }
 
+  // What Rows moves on by itself: series of the usual scale, or of none yet, that share a weight.
+  Double2 mean() const { return mean_; }
+  Double2 weight() const { return weight_; }
+  bool is_blank() const { return scale_ == kScales && largest_ == 0.0; }
+  bool goes_with(const Series& other) const {
+    const bool same = weight_.hi == other.weight_.hi && weight_.lo == other.weight_.lo;
+    return powers_->beta > 0.0 && (!scaled() || is_blank()) &&
+           (same || (steady() && other.steady()));
+  }
+  void set(Double2 mean, Double2 weight, bool is_blank) {
+    mean_ = mean, weight_ = weight, seen_ = true;
+    if (!is_blank && scale_ == kScales) ++scale_;
+    settle();
+  }
+
  private:
   static constexpr std::size_t kWorthIt = 16;      // fewer samples are faster one by one
   static constexpr std::size_t kGathered = 512;    // samples that are looked at for gaps at once
@@ -84,21 +99,19 @@ class Series {
   }
 
   void observe(double x) {
-    const double old_weight = weight_.hi;
-    const bool was_steady = steady();
-    if (!was_steady) {
-      weight_ = add(multiply({powers_->beta, 0.0}, weight_), {1.0, 0.0});
-    }
+    const bool was_empty = weight_.hi == 0.0, was_steady = steady();
+    const Double2 decayed = multiply({powers_->beta, 0.0}, weight_);
+    if (!was_steady) weight_ = add(decayed, {1.0, 0.0});
     seen_ = true;
     largest_ = larger(largest_, std::fabs(x));
-    if (old_weight == 0.0 || powers_->beta == 0.0) {
+    if (was_empty || powers_->beta == 0.0) {
       mean_ = {x, 0.0};
       return;
     }
     const double gain = was_steady ? powers_->alpha : 1.0 / weight_.hi;
     const double change = (x - mean_.hi) - mean_.lo;
     if (gain > 0.5) {  // nearer to the sample than to the mean: start there
-      const double keep = was_steady ? powers_->beta : powers_->beta * old_weight * gain;
+      const double keep = was_steady ? powers_->beta : divide(decayed, weight_).hi;
       mean_ = two_sum(x, -keep * change);
     } else {
       mean_ = two_sum(mean_.hi, gain * change + mean_.lo);

@@ -4,36 +4,53 @@
 
 #include "answer.hpp"
 #include "ema.hpp"
+#include "rows.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
 
-// Columns that lie side by side in memory are copied into a buffer a few at a time, smoothed there
-// and copied back: whole cache lines are used, and the recurrence itself sees contiguous samples.
+// Where there are gaps, columns that lie side by side in memory are copied into a buffer a few at a
+// time, smoothed there and copied back: whole cache lines are used, and the recurrence itself sees
+// contiguous samples.
 constexpr std::size_t kTileColumns = 32;
 constexpr std::size_t kTileRows = kBlock;
 
 template <typename T>
-void smooth_columns(const T* x, T* y, const Shape& shape, const Series& start) {
+void smooth_tile(const T* x, T* y, std::size_t stride, std::size_t rows, Series* columns,
+                 std::size_t width) {
   T tile[kTileColumns * kTileRows];
-  Series columns[kTileColumns];
-  for (std::size_t c = 0; c < shape.inner; c += kTileColumns) {
-    const std::size_t width = shape.inner - c < kTileColumns ? shape.inner - c : kTileColumns;
-    for (std::size_t j = 0; j < width; ++j) columns[j] = start;
-    for (std::size_t t = 0; t < shape.time; t += kTileRows) {
-      const std::size_t rows = shape.time - t < kTileRows ? shape.time - t : kTileRows;
-      for (std::size_t i = 0; i < rows; ++i) {
-        const T* row = x + (t + i) * shape.columns + c;
-        for (std::size_t j = 0; j < width; ++j) tile[j * kTileRows + i] = row[j];
+  for (std::size_t i = 0; i < rows; ++i) {
+    const T* row = x + i * stride;
+    for (std::size_t j = 0; j < width; ++j) tile[j * kTileRows + i] = row[j];
+  }
+  for (std::size_t j = 0; j < width; ++j) {
+    T* column = tile + j * kTileRows;
+    columns[j].run(column, column, rows);
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    T* row = y + i * stride;
+    for (std::size_t j = 0; j < width; ++j) row[j] = tile[j * kTileRows + i];
+  }
+}
+
+template <typename T>
+void smooth_columns(const T* x, T* y, const Shape& shape, const Powers& powers,
+                    const Series& start) {
+  std::vector<Series> columns;
+  for (std::size_t c = 0; c < shape.inner; c += kRowColumns) {
+    const std::size_t width = shape.inner - c < kRowColumns ? shape.inner - c : kRowColumns;
+    columns.assign(width, start);
+    for (std::size_t t = 0; t < shape.time;) {
+      const std::size_t at = t * shape.columns + c;
+      Rows rows(powers, columns.data(), width);
+      t += rows.run(x + at, y + at, shape.columns, shape.time - t);
+      const std::size_t left = shape.time - t < kTileRows ? shape.time - t : kTileRows;
+      for (std::size_t j = 0; j < width; j += kTileColumns) {
+        const std::size_t from = t * shape.columns + c + j;
+        smooth_tile(x + from, y + from, shape.columns, left, columns.data() + j,
+                    width - j < kTileColumns ? width - j : kTileColumns);
       }
-      for (std::size_t j = 0; j < width; ++j) {
-        T* column = tile + j * kTileRows;
-        columns[j].run(column, column, rows);
-      }
-      for (std::size_t i = 0; i < rows; ++i) {
-        T* row = y + (t + i) * shape.columns + c;
-        for (std::size_t j = 0; j < width; ++j) row[j] = tile[j * kTileRows + i];
-      }
+      t += left;
     }
   }
 }
@@ -47,14 +64,15 @@ const Powers& powers_of(double beta) {
 
 template <typename T>
 void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
-  const Series start(powers_of(options.beta), options);
+  const Powers& powers = powers_of(options.beta);
+  const Series start(powers, options);
   const std::size_t stride = shape.time * shape.columns;
   for (std::size_t o = 0; o < shape.outer; ++o, x += stride, y += stride) {
     if (shape.columns == 1) {
       Series series = start;
       series.run(x, y, shape.time);
     } else {
-      smooth_columns(x, y, shape, start);
+      smooth_columns(x, y, shape, powers, start);
     }
   }
 }
