@@ -47,7 +47,7 @@ def measure() -> Iterator[Row]:
     """Yield the rows on arrays and on a Series."""
     for beta in (0.5, 0.9, 0.999, 0.99999):
         targets = {
-            "x.copy()": Target("<=", 1.4),
+            "x.copy()": Target("<=", 1.2),
             "numbagg": Target(">=", 2),
             "pandas": Target(">=", 6),
         }

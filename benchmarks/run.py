@@ -32,6 +32,12 @@ def _arrays(_: Path) -> Iterator[Row]:
     return arrays.measure()
 
 
+def _options(_: Path) -> Iterator[Row]:
+    import options
+
+    return options.measure()
+
+
 def _reading(folder: Path) -> Iterator[Row]:
     import reading
 
@@ -52,6 +58,7 @@ def _optimizer(folder: Path) -> Iterator[Row]:
 
 GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "arrays": _arrays,
+    "options": _options,
     "reading": _reading,
     "processes": _processes,
     "optimizer": _optimizer,

@@ -1,0 +1,121 @@
+"""`var` and `std`: over many blocks against the definition, and where digits are easily lost."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ewma import smooth, std, var
+
+BETAS = [0.0, 0.1, 0.5, 0.9, 0.99, 1.0]
+
+
+def by_definition(x, beta, *, bias):
+    """Return the variances as floats, from sums in exact arithmetic."""
+    beta = Fraction(beta)
+    total = squared = weighted = weighted_squares = Fraction(0)
+    variances = []
+    for sample in map(Fraction, map(float, x)):
+        total = beta * total + 1
+        squared = beta**2 * squared + 1
+        weighted = beta * weighted + sample
+        weighted_squares = beta * weighted_squares + sample**2
+        variance = weighted_squares / total - (weighted / total) ** 2
+        unlike = total**2 - squared
+        if bias:
+            variances.append(float(variance))
+        else:
+            variances.append(float(variance * total**2 / unlike) if unlike else math.nan)
+    return np.array(variances)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    ("offset", "digits"), [(0.0, 1e-13), (1e6, 1e-12), (1e9, 1e-9)], ids=["0", "1e6", "1e9"]
+)
+def test_many_blocks(offset, digits, beta, bias):
+    # A mean of 1e9 that is right to its last bit is off by 1e-7: the distances know more.
+    x = offset + np.random.default_rng(1).standard_normal(300)
+    exact = by_definition(x, beta, bias=bias)
+    np.testing.assert_allclose(var(x, beta, bias=bias), exact, rtol=digits, atol=1e-14)
+    np.testing.assert_allclose(std(x, beta, bias=bias), np.sqrt(exact), rtol=digits, atol=1e-14)
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("jump", [1e3, 1e9, -1e12])
+def test_a_jump_is_forgotten(beta, jump):
+    x = np.random.default_rng(2).standard_normal(2000)
+    x[40:60] += jump
+    w = beta ** np.arange(2000)[::-1]
+    mean = np.average(x, weights=w)
+    expected = np.average((x - mean) ** 2, weights=w)
+    assert var(x, beta, bias=True)[-1] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize("value", [0.0, 0.1, -7e300, 5e-324])
+def test_a_constant_has_none(beta, value):
+    x = np.full(500, value)
+    assert not var(x, beta, bias=True).any()
+    assert not np.nan_to_num(std(x, beta)).any()
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e-150, 1e150, 1e300, 1.7e308])
+def test_no_overflow_nor_underflow_of_a_deviation(scale):
+    x = np.random.default_rng(3).uniform(-1, 1, 700)
+    deviation = std(x * scale, 0.9)
+    digits = 1e-12 if scale > 1e-310 else 1e-3  # denormal samples have few bits
+    np.testing.assert_allclose(deviation[1:], std(x, 0.9)[1:] * scale, rtol=digits)
+
+
+def test_a_long_run_of_zeros_ends_in_zero():
+    x = np.r_[np.random.default_rng(4).standard_normal(100), np.zeros(20_000)]
+    assert std(x, 0.9)[-1] == 0
+    assert np.all(np.isfinite(std(x, 0.9)[1:]))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=300), st.floats(0.01, 1))
+def test_is_never_negative_and_is_what_it_says(values, beta):
+    x = np.array(values)
+    variance = var(x, beta, bias=True)
+    assert (variance >= 0).all()
+    np.testing.assert_allclose(std(x, beta, bias=True), np.sqrt(variance), rtol=1e-15, atol=1e-150)
+    np.testing.assert_allclose(
+        variance, smooth((x - x.mean()) ** 2, beta) - smooth(x - x.mean(), beta) ** 2,
+        rtol=1e-6, atol=1e-9 * (1 + np.ptp(x) ** 2),
+    )  # fmt: skip
+    shifted = var(x[: len(x) // 2], beta, bias=True)
+    np.testing.assert_allclose(shifted, variance[: len(x) // 2], rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("ignore_na", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3])
+def test_pandas(share, ignore_na):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal(5000).cumsum()
+    x[rng.random(len(x)) < share] = np.nan
+    frame = pd.DataFrame({"a": x, "b": x[::-1]})
+    for beta in (0.3, 0.9, 0.999):
+        ewm = frame.ewm(alpha=1 - beta, ignore_na=ignore_na)
+        for ours, theirs in ((var, ewm.var), (std, ewm.std)):
+            for bias in (False, True):
+                options = {"bias": bias, "ignore_na": ignore_na, "fill": True}
+                pd.testing.assert_frame_equal(
+                    ours(frame, beta, **options), theirs(bias=bias), rtol=1e-8, atol=1e-10
+                )
+
+
+def test_complex_samples():
+    with pytest.raises(TypeError, match=r"real samples; received complex128: take \.real"):
+        var(np.array([1j, 2.0]))
+
+
+def test_types():
+    assert var(np.ones(3, np.float32)).dtype == np.float32
+    assert std(np.arange(3), bias=True).dtype == np.float64
+    assert np.isnan(var([1.0, None, math.inf], bias=True)[2])
