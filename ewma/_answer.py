@@ -15,7 +15,7 @@ from ewma._decay import beta_from, given_decay
 from ewma._elapsed import Times, check_index, is_duration, open_times
 from ewma._groups import Groups, open_groups
 from ewma._threads import thread_count
-from ewma.containers import open_container
+from ewma.containers import Opened, open_container
 
 Array: TypeAlias = npt.NDArray[Any]
 Weighting: TypeAlias = Literal["sample", "time"]
@@ -49,6 +49,7 @@ def answer(
     series: Any,
     options: Options,
     *,
+    opened: Opened | None = None,
     decays: dict[str, Any],
     axis: int | str,
     times: Any,
@@ -57,7 +58,8 @@ def answer(
     threads: int | None,
 ) -> Any:
     """Return the statistic of each series along the axis, in a container like the one given."""
-    opened = open_container(series)
+    if opened is None:
+        opened = open_container(series)
     values = opened.values
     number = _axis_number(axis, values.ndim, series)
     rows = values.shape[number]

@@ -6,7 +6,7 @@ import datetime
 import math
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -114,19 +114,26 @@ def _check(values: npt.NDArray[Any], at: npt.NDArray[Any], groups: Groups | None
     if len(at) == 0:
         return
     gone = np.isnat if values.dtype.kind in "mM" else lambda t: ~np.isfinite(t)
-    if gone(values.min()) or gone(values.max()):
-        row = int(np.argmax(gone(values)))
-        raise ValueError(
-            f"times must all be there and finite; received {values[row]!s} at position {row}: "
-            "leave that sample out"
-        )
+    # Of times that do not go backwards, the ends tell; NaT is before and NaN beside all others.
+    ends = (values.min(), values.max()) if groups is not None else (values[0], values[-1])
+    if any(gone(end) for end in ends):
+        _refuse_gap(values, int(np.argmax(gone(values))))
     codes, count = (None, 0) if groups is None else groups
     row = _core.backwards(at, at.dtype == np.int64, codes, count)
+    if row >= 0 and gone(values[row]):
+        _refuse_gap(values, row)
     if row >= 0:
         raise ValueError(
             f"times must not go backwards{'' if groups is None else ' within a group'}; received "
             f"{values[row]!s} at position {row}, after a later one: sort by time first"
         )
+
+
+def _refuse_gap(values: npt.NDArray[Any], row: int) -> NoReturn:
+    raise ValueError(
+        f"times must all be there and finite; received {values[row]!s} at position {row}: leave "
+        "that sample out"
+    )
 
 
 def _as_array(times: Any, series: Any) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ from ewma import _core
 from ewma._answer import MEAN, Options, Weighting, answer
 from ewma._decay import DEFAULT_BETA, Decay, Halflife
 from ewma._threads import SAMPLES_PER_THREAD
+from ewma.containers import open_container
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -146,44 +147,74 @@ def smooth(
     [[4.0, 1.0], [4.0, 2.0]]
     """
     data: Any = series
+    opened = None
     # The common case without a detour, for short series are smoothed often.
     if (
-        type(data) is np.ndarray
-        and data.dtype is _FLOAT64
-        and data.ndim == 1
-        and times is None
+        times is None
         and by is None
-        and out is None
         and threads is None
-        and type(axis) is int
-        and axis == 0
-        and len(data) < 2 * SAMPLES_PER_THREAD
-        and data.flags.carray  # contiguous, aligned, writeable: one look for the first two
         and alpha is None
         and com is None
         and span is None
         and halflife is None
         and (beta is None or (type(beta) is float and 0.0 <= beta <= 1.0))
         and weighting == "sample"
+        and type(axis) is int
+        and axis == 0
     ):
-        result: Array = np.empty(len(data))
-        _core.smooth(
-            data,
-            result,
-            1,
-            len(data),
-            1,
-            DEFAULT_BETA if beta is None else beta,
-            bool(debias),
-            bool(ignore_na),
-            bool(fill),
-        )
-        return cast("T", result)
+        if type(data) is np.ndarray:
+            values = data
+        else:
+            opened = open_container(data)
+            values = opened.values
+        if _is_plain(values) and (out is None or _takes_plain(out, values, data)):
+            target = np.empty(len(values)) if out is None else out
+            _core.smooth(
+                values,
+                target,
+                1,
+                len(values),
+                1,
+                DEFAULT_BETA if beta is None else beta,
+                bool(debias),
+                bool(ignore_na),
+                bool(fill),
+            )
+            return cast("T", target if opened is None else opened.close(target))
     options = Options(MEAN, False, bool(debias), bool(ignore_na), bool(fill), weighting)
     decays = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     return cast(
         "T",
         answer(
-            data, options, decays=decays, axis=axis, times=times, by=by, out=out, threads=threads
+            data,
+            options,
+            opened=opened,
+            decays=decays,
+            axis=axis,
+            times=times,
+            by=by,
+            out=out,
+            threads=threads,
         ),
+    )
+
+
+def _is_plain(array: Array) -> bool:
+    """Return whether the kernel takes an array as it is, in one thread."""
+    return (
+        array.dtype is _FLOAT64
+        and array.ndim == 1
+        and len(array) < 2 * SAMPLES_PER_THREAD
+        and array.flags.carray  # contiguous, aligned, writeable: one look for the first two
+    )
+
+
+def _takes_plain(out: Any, values: Array, data: Any) -> bool:
+    """Return whether `out` can be written as it is: it is the input, or lies elsewhere."""
+    return (
+        values is data
+        and type(out) is np.ndarray
+        and _is_plain(out)
+        and len(out) == len(values)
+        and (out is values or not np.may_share_memory(out, values))
     )

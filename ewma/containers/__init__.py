@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ewma.containers import _numpy
-from ewma.containers._opened import Opened
+from ewma.containers._opened import Opened as Opened
 
 
 def open_container(data: Any) -> Opened:
