@@ -26,7 +26,7 @@ Series: TypeAlias = tuple[str, str, npt.NDArray[Any], Floats]
 STATISTICS = ("mean", "std", "min", "max", "count")
 AGGREGATE_COLUMNS = ("run", "tag", "step", *STATISTICS)
 
-_MOST_STEPS = 10_000_000  # of a grid: a step width that is far too small shall not fill the memory
+_MOST_STEPS = 1_000_000  # of a grid: a step width that is far too small shall not fill the memory
 _SHOWN = 5
 
 
@@ -101,8 +101,8 @@ def aggregate(
     >>> groups = ewma.aggregate(scalars, over="run")
     >>> groups.columns.to_list()
     ['run', 'tag', 'step', 'mean', 'std', 'min', 'max', 'count']
-    >>> groups[["run", "step", "count"]].iloc[-1].to_list()
-    ['*', 799, 4]
+    >>> groups[["run", "step", "count"]].tail(1).to_numpy().tolist()
+    [['*', 799, 4]]
     """
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     decay = {name: value for name, value in options.items() if value is not None}

@@ -22,5 +22,5 @@ def band_edges(
 
 def band_note(runs: int, kind: BandKind) -> str:
     """Say in small print what the lines and bands are; `runs` is the most that a mean is of."""
-    band = "standard deviation" if kind == "std" else "lowest and highest"
-    return f"mean and {band} of {'1 run' if runs == 1 else f'up to {runs} runs'}"
+    band = "mean ± standard deviation" if kind == "std" else "mean, lowest and highest"
+    return f"{band} of {'1 run' if runs == 1 else f'up to {runs} runs'}"
