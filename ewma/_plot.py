@@ -43,8 +43,8 @@ def plot(
 ) -> Figure:
     """Draw curves smoothed, with the raw ones faint behind them.
 
-    A DataFrame of scalars gets one panel a tag and one colour a run; so does one of `aggregate`,
-    as mean lines with bands. Anything else gets one panel: a Series or an array of one dimension is
+    A DataFrame of scalars gets one panel a tag and one colour a run, and of a resumed run a curve a
+    segment; one of `aggregate` the same as mean lines with bands. Anything else gets one panel: a Series or an array of one dimension is
     one curve, a DataFrame or an array of two is a curve a column, against the index.
 
     The limits of y hold every smoothed point. Raw outliers, beyond the 1st and 99th percentiles,
@@ -196,11 +196,11 @@ def _scalar_curves(frame: pd.DataFrame, x: str, decay: dict[str, Any]) -> tuple[
             f"x={x!r} needs the column wall_time (seconds since 1970), got the columns "
             f"{', '.join(map(str, frame.columns))}; use x='step'"
         )
+    # The versions of a resumed training, where they are told apart, are a curve each.
+    names = ["tag", "run", *(["segment"] if "segment" in frame.columns else [])]
     groups = [
         (str(run), str(tag), rows)
-        for (tag, run), rows in frame.groupby(
-            ["tag", "run"], sort=False, observed=True, dropna=False
-        )
+        for (tag, run, *_), rows in frame.groupby(names, sort=False, observed=True, dropna=False)
     ]
     if not groups:
         raise ValueError("data must have at least one scalar to draw, got a DataFrame without rows")

@@ -10,11 +10,12 @@ Steps of one session may come in any order, as several threads write them; nothi
 tag by tag, because a later file need not be a restart: another writer that adds its own tags, or
 goes on where the first stopped, takes nothing away.
 
-TensorBoard differs in three ways. Its ``EventAccumulator`` knows START records only, so that it
-shows both versions of most resumed trainings, and it never replaces what TensorFlow 2 writes,
-tensors; its ``PluginEventAccumulator`` also passes over a run's first START. Both take any step
-that goes back for a restart in a file without a version record. The data server does so in every
-file: a point replaces all before it, under its tag, that have its step or a later one.
+TensorBoard has three readers, and each differs. Its data server lets each point, in any file,
+replace all before it that have its tag and its step or a later one; START records say nothing to
+it. Its ``EventAccumulator`` knows START records only, so that it shows both versions of most
+resumed trainings, and it never replaces what TensorFlow 2 writes, tensors. Its
+``PluginEventAccumulator`` does, but passes over a run's first START. These two take any step that
+goes back for a restart where the file has no version record.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Resumed trainings: which version of a step is read, by a definition in plain Python."""
 
+import random
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ewma
+from data_server import served
 from ewma.tensorboard import read_scalars
 from ewma.tensorboard._problems import NOTE
 from ewma.tensorboard._read import load_scalars
@@ -222,10 +225,10 @@ def test_any_events_in_any_files(files, encode):
             assert rows(alone) == [point for point in latest(files) if point[0] == tag]
 
 
-restarts = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), min_size=1, max_size=4)
+restarts = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 4)), min_size=2, max_size=3)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=6)
 @given(restarts)
 def test_as_tensorboard_shows_what_tensorboardx_wrote(restarts):
     """Each writer says from where it goes on, and starts there: then both mean the same."""
@@ -254,6 +257,28 @@ def kept_by_tensorboard(folder):
     accumulator = EventAccumulator(folder, size_guidance={"scalars": 0}, purge_orphaned_data=False)
     accumulator.Reload()
     return sum(len(accumulator.Scalars(tag)) for tag in accumulator.Tags()["scalars"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the data server has no program for it")
+def test_as_the_data_server_shows_files_in_order(tmp_path):
+    """It lets each point replace what is not below it; we ask whether a file does."""
+    generator = random.Random(0)
+    for number in range(30):
+        files = []
+        for version in range(generator.randint(1, 4)):
+            first, last = sorted(generator.sample(range(12), 2))
+            tags = generator.sample(["loss", "val", "x"], generator.randint(1, 3))
+            files.append(
+                [(tag, step, float(version)) for step in range(first, last) for tag in tags]
+            )
+        write(tmp_path / f"{number:02}", files, generator.choice([simple, float_tensor]))
+    got = read_scalars(tmp_path)
+    ours = {}
+    for (name, tag), part in got.groupby(["run", "tag"], observed=True):
+        points = list(zip(part["step"], part["value"], strict=True))
+        ours.setdefault(name, {})[tag] = points
+    assert ours == served(tmp_path)
+    assert len(got) < len(read_scalars(tmp_path, restarts="keep"))
 
 
 def test_pytorchs_purge_step(tmp_path):
@@ -296,6 +321,18 @@ def test_smoothed_each_version_on_its_own(tmp_path):
     assert frame["smoothed"].tolist() == [1.0] * 3 + [9.0] * 3
     latest = ewma.smooth_scalars(tmp_path, 0.5)
     assert latest["smoothed"].tolist() == ewma.smooth([1.0, 9.0, 9.0, 9.0], 0.5)
+
+
+def test_drawn_each_version_on_its_own(tmp_path):
+    write(tmp_path, [run(0, 3), run(1, 4, version=9)])
+    for frame in (
+        read_scalars(tmp_path, restarts="segment"),
+        ewma.smooth_scalars(tmp_path, restarts="segment"),
+    ):
+        (panel,) = ewma.plot(frame).axes
+        assert [line.get_xdata().tolist() for line in panel.lines[1::2]] == [[0, 1, 2], [1, 2, 3]]
+        assert [line.get_ydata().tolist() for line in panel.lines[1::2]] == [[1] * 3, [9] * 3]
+        assert len({line.get_color() for line in panel.lines}) == 1
 
 
 def test_what_was_replaced_is_noted_and_no_error(tmp_path):
