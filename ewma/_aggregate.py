@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ewma._decay import beta_from
 from ewma._smooth import smooth
 from ewma._statistics import Statistics, group_statistics
+from ewma.tensorboard._columns import ScalarColumns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,8 @@ def aggregate(
     ------
     ValueError
         If a column is missing, if `over` is no regular expression, puts no two runs together or
-        does not know a run, or if `align` is not a positive width or ascending steps.
+        does not know a run, if `align` is not a positive width or ascending steps, or if a row has
+        no run, tag or step.
 
     Examples
     --------
@@ -114,13 +116,22 @@ def aggregate(
             f"scalars must have the columns run, tag, step and value; {', '.join(missing)} is "
             f"missing among {', '.join(map(str, scalars.columns))}"
         )
-    if scalars["step"].dtype.kind not in "iuf" or not np.isfinite(scalars["step"]).all():
+    step = scalars["step"].to_numpy()
+    if step.dtype.kind not in "iuf" or not np.isfinite(step).all():
         raise ValueError("step must be a finite number in every row; leave out the others")
-    series = (
-        (str(run), str(tag), rows["step"].to_numpy(), rows[column].to_numpy(np.float64))
-        for (run, tag), rows in scalars.groupby(["run", "tag"], observed=True, dropna=False)
-    )
+    values = scalars[column].to_numpy(np.float64, na_value=np.nan)
+    run, run_names = _coded(scalars["run"])
+    tag, tag_names = _coded(scalars["tag"])
+    columns = ScalarColumns(run_names, tag_names, run, tag, step, np.empty(0), values)
+    series = ((run, tag, step[rows], values[rows]) for run, tag, rows in columns.series())
     return to_pandas(aggregate_series(series, over, align, after))
+
+
+def _coded(names: pd.Series[Any]) -> tuple[npt.NDArray[Any], list[str]]:
+    if names.isna().any():
+        raise ValueError(f"{names.name} must be there in every row; leave out the others")
+    column = names.astype("category").cat
+    return column.codes.to_numpy(), [str(name) for name in column.categories]
 
 
 def aggregate_series(

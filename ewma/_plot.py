@@ -43,9 +43,10 @@ def plot(
 ) -> Figure:
     """Draw curves smoothed, with the raw ones faint behind them.
 
-    A DataFrame of scalars gets one panel a tag and one colour a run, and of a resumed run a curve a
-    segment; one of `aggregate` the same as mean lines with bands. Anything else gets one panel: a Series or an array of one dimension is
-    one curve, a DataFrame or an array of two is a curve a column, against the index.
+    A DataFrame of scalars gets one panel a tag and one colour a run (a curve a segment, where it
+    tells these apart), one of `aggregate` the same as mean lines with bands. Anything else gets one
+    panel: a Series or an array of one dimension is one curve, a DataFrame or an array of two is a
+    curve a column, against the index.
 
     The limits of y hold every smoothed point. Raw outliers, beyond the 1st and 99th percentiles,
     are cut off where they would take much of the panel. A sample that is not finite is a gap.

@@ -277,6 +277,19 @@ def test_missing_column(column):
         ewma.aggregate(TWO.drop(columns=column))
 
 
+@pytest.mark.parametrize("column", ["run", "tag"])
+def test_row_without_a_name(column):
+    with pytest.raises(ValueError, match=f"{column} must be there in every row"):
+        ewma.aggregate(TWO.assign(**{column: ["a", None, "a", "b", "b"]}))
+
+
+def test_rows_in_any_order_and_categories_without_rows():
+    scalars = TWO.astype({"run": pd.CategoricalDtype(["z", "b", "a"]), "tag": "category"})
+    pd.testing.assert_frame_equal(
+        ewma.aggregate(scalars.iloc[[3, 1, 4, 0, 2]]), ewma.aggregate(TWO)
+    )
+
+
 def test_steps_that_are_no_numbers():
     for step in ("x", math.nan):
         with pytest.raises(ValueError, match="step must be a finite number in every row"):

@@ -196,7 +196,8 @@ class ColumnsBuilder:
             tag_names=tag_names,
             run=run,
             tag=tag,
-            step=_join(self._step, np.int64),
+            # The parser's is a `long long`, which NumPy's fast loops do not take for an int64.
+            step=_join(self._step, np.int64).view(np.int64),
             wall_time=_join(self._wall_time, np.float64),
             value=_join(self._value, np.float64),
         )
@@ -212,15 +213,23 @@ def _close_up(array: npt.NDArray[T], kept: npt.NDArray[np.bool_]) -> npt.NDArray
 
 
 def _with_points(codes: Codes, names: list[str]) -> tuple[Codes, list[str]]:
-    there = np.zeros(len(names), bool)
+    there = present(codes, len(names))
+    if there.all():
+        return codes, names
+    left = [name for name, kept in zip(names, there, strict=True) if kept]
+    return (np.cumsum(there) - 1).astype(_code_type(len(left)))[codes], left
+
+
+def present(codes: Codes, count: int) -> npt.NDArray[np.bool_]:
+    """Return which of the codes 0 to `count` - 1 are there."""
+    there = np.zeros(count, bool)
     for start in range(0, len(codes), _PART):
         part = codes[start : start + _PART]
         there[part[np.flatnonzero(part[1:] != part[:-1])]] = True
         there[part[-1]] = True
         if there.all():
-            return codes, names
-    left = [name for name, kept in zip(names, there, strict=True) if kept]
-    return (np.cumsum(there) - 1).astype(_code_type(len(left)))[codes], left
+            break
+    return there
 
 
 def _translate(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.int32]:

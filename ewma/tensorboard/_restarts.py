@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ewma.tensorboard._columns import ScalarColumns, Session
+from ewma.tensorboard._columns import ScalarColumns, Session, present
 
 Restarts: TypeAlias = Literal["latest", "keep", "segment"]
 RESTARTS: tuple[Restarts, ...] = get_args(Restarts)
@@ -93,7 +93,7 @@ def drop_overtaken(columns: ScalarColumns, sessions: Sequence[Session]) -> Overt
                 continue
             places = np.flatnonzero(step <= reached)
             tag, earlier = columns.tag[rows][places], step[places]
-            np.minimum.at(lowest, tag, earlier)
+            np.minimum.at(lowest, tag.astype(np.intp), earlier)  # other indices are slow
             replaces[tag] = True
             if start is not None:
                 lowest_start = start if lowest_start is None else min(start, lowest_start)
@@ -113,18 +113,22 @@ def segments(columns: ScalarColumns, sessions: Sequence[Session]) -> npt.NDArray
         names = len(columns.tag_names)
         version, highest = np.zeros(names, np.int32), np.full(names, _LOWEST)
         seen, went_back = np.zeros(names, bool), np.zeros(names, bool)
-        for rows, start, _ in parts:
+        for rows, start, reached in parts:
             tag, step = columns.tag[rows], columns.step[rows]
-            here, below = np.zeros(names, bool), np.zeros(names, bool)
-            here[tag] = True
-            below[tag[step <= highest[tag]]] = True
-            if start is not None:
-                below |= highest >= start
+            here, below = present(tag, names), np.zeros(names, bool)
+            if reached is not None:
+                places = np.flatnonzero(step <= reached)
+                some = tag[places]
+                below[some[step[places] <= highest[some]]] = True
+                if start is not None:
+                    below |= highest >= start
             went_back |= below & seen
             version += went_back & here
             went_back &= ~here
-            segment[rows] = version[tag]
-            np.maximum.at(highest, tag, step)
+            if version.any():
+                segment[rows] = version[tag]
+            if rows.stop < parts[-1].rows.stop:
+                np.maximum.at(highest, tag.astype(np.intp), step)  # other indices are slow
             seen |= here
     return segment
 
