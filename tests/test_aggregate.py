@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ewma
@@ -67,6 +67,7 @@ points = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(points, min_size=1, unique_by=lambda point: point[:3]))
 def test_as_pandas_describes_what_is_finite(points):
     scalars = frame(*points)
@@ -79,6 +80,7 @@ def test_as_pandas_describes_what_is_finite(points):
     pd.testing.assert_frame_equal(got, expected.astype({"tag": str}), rtol=1e-9, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(numbers, min_size=1, max_size=6), min_size=1, max_size=5),
     st.floats(-1e9, 1e9),
@@ -200,6 +202,7 @@ class TestAlign:
         with pytest.raises(ValueError, match="give a width that makes 1,000,000 at most"):
             ewma.aggregate(scalars, align=1)
 
+    @settings(deadline=None)
     @given(
         st.lists(
             st.dictionaries(st.integers(-20, 20), st.floats(-100, 100), min_size=1, max_size=8),

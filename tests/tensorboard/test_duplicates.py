@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from event_writer import event, event_file, simple
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ewma.tensorboard import read_scalars
@@ -83,6 +83,7 @@ def test_duplicates_is_one_of_five(tmp_path, duplicates):
 points = st.lists(st.tuples(st.integers(0, 2), st.integers(-2, 5), st.integers(-9, 9)), max_size=30)
 
 
+@settings(deadline=None)
 @given(points, points)
 def test_as_pandas(a, b):
     def columns():

@@ -12,7 +12,7 @@ from event_writer import (
     session_start,
     simple,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
@@ -92,6 +92,7 @@ members = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(members, max_size=5))
 def test_the_member_that_counts_is_protobufs(parts):
     data = b"".join(parts)
