@@ -11,8 +11,10 @@ from ewma._decay import beta_from
 from ewma._smooth import smooth
 from ewma.tensorboard import read_scalars
 from ewma.tensorboard._columns import ScalarColumns
+from ewma.tensorboard._duplicates import Duplicates
 from ewma.tensorboard._name_filter import Patterns
 from ewma.tensorboard._read import Paths
+from ewma.tensorboard._restarts import Restarts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +30,16 @@ def smooth_scalars(
     halflife: float | None = None,
     tags: Patterns = None,
     runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
     """Read every scalar point in event files and smooth each run and tag on its own.
 
     Parameters
     ----------
-    path, tags, runs, errors
-        As for `read_scalars`.
+    path, tags, runs, restarts, duplicates, errors
+        As for `read_scalars`. With ``restarts="segment"`` each version is smoothed on its own.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9.
 
@@ -58,7 +62,9 @@ def smooth_scalars(
     ['run', 'tag', 'step', 'wall_time', 'value', 'smoothed']
     """
     beta = beta_from(beta, alpha, com, span, halflife)
-    frame = read_scalars(path, tags=tags, runs=runs, errors=errors)
+    frame = read_scalars(
+        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates, errors=errors
+    )
     frame["smoothed"] = smooth_columns(ScalarColumns.from_pandas(frame), beta)
     return frame
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from ewma._warnings import warn
-from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns
+from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session
+from ewma.tensorboard._duplicates import DUPLICATES, Duplicates, drop_duplicates
 from ewma.tensorboard._event_file import read_event_file
 from ewma.tensorboard._files import Run, find_runs
 from ewma.tensorboard._name_filter import NameFilter, Patterns
-from ewma.tensorboard._problems import UNREADABLE, Problem
+from ewma.tensorboard._problems import NOTE, UNREADABLE, Problem
+from ewma.tensorboard._restarts import RESTARTS, Restarts, drop_overtaken, segments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +34,8 @@ def read_scalars(
     *,
     tags: Patterns = None,
     runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
     """Read every scalar point in TensorBoard's event files.
@@ -44,6 +48,17 @@ def read_scalars(
     tags, runs
         Shell patterns (``"loss*"``), one or several: only what matches one of them is read.
         ``*`` also stands for ``/``.
+    restarts
+        What to do where a training was resumed from an earlier step, so that a run has two versions
+        of some steps. ``"latest"``: a later file of the run that goes back replaces, under each of
+        its tags, all earlier points from its lowest step on; a session-start record (SessionLog
+        START, as ``SummaryWriter(purge_step=...)`` writes it) replaces them under every tag, from
+        its own step on. Steps out of order in one file are no restart. ``"keep"``: every point, in
+        the order written. ``"segment"``: every point, with a column that tells the versions apart.
+    duplicates
+        What to do where a run has a tag and step several times, and that not through a restart.
+        ``"keep"`` all; the ``"first"`` or the ``"last"``; the first with the ``"mean"`` of the
+        values that are finite; or ``"raise"`` a `ValueError`.
     errors
         What to do about input that is damaged or not there. ``"warn"``: one `EwmaWarning` for
         each problem, and everything good is returned. ``"raise"``: the first problem is raised.
@@ -59,12 +74,20 @@ def read_scalars(
         - ``step`` (int64)
         - ``wall_time`` (float64): seconds since 1970.
         - ``value`` (float64): a float32 keeps its exact value.
+        - ``segment`` (int32), only with ``restarts="segment"``: how often the run had gone back
+          under this tag when the point was written; 0 is the first version.
 
     Raises
     ------
     FileNotFoundError, PermissionError, OSError, ValueError
         If nothing could be read; with ``errors="raise"``, for any problem. Also `ValueError` for
-        another value of `errors` and for no path at all.
+        an option that is none of its values and for no path at all.
+
+    Notes
+    -----
+    Two programs that log the same tag into one folder at once look like a restart: give each a
+    folder of its own, or ``restarts="keep"``. Where a training was resumed and its first version is
+    to be seen beside the second, ``restarts="segment"`` keeps both.
 
     Examples
     --------
@@ -73,16 +96,18 @@ def read_scalars(
     >>> scalars.groupby(["run", "tag"], observed=True)["value"].size().to_dict()
     {('lr_0.1', 'loss/train'): 800, ('lr_0.3', 'loss/train'): 800}
     """
-    if errors not in ("warn", "raise"):
-        raise ValueError(f"errors must be 'warn' or 'raise', not {errors!r}")
+    _check_choice("errors", errors, ("warn", "raise"))
     if errors == "raise":
-        return _load(path, tags, runs, None, _raise).to_pandas()
-    columns, problems = load_scalars(path, tags=tags, runs=runs)
+        return _load(path, tags, runs, restarts, duplicates, None, _raise).to_pandas()
+    columns, problems = load_scalars(
+        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates
+    )
     fatal = [problem for problem in problems if problem.exit_code == UNREADABLE]
     if len(columns) == 0 and fatal:
         _raise(fatal[0])
     for problem in problems:
-        warn(str(problem))
+        if problem.exit_code != NOTE:
+            warn(str(problem))
     return columns.to_pandas()
 
 
@@ -91,6 +116,8 @@ def load_scalars(
     *,
     tags: Patterns = None,
     runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
     progress: Progress | None = None,
 ) -> tuple[ScalarColumns, list[Problem]]:
     """Read as `read_scalars` does, and return what was wrong instead of raising it.
@@ -98,20 +125,26 @@ def load_scalars(
     `progress` is called after each chunk, with the bytes done and the bytes in all.
     """
     problems: list[Problem] = []
-    return _load(path, tags, runs, progress, problems.append), problems
+    columns = _load(path, tags, runs, restarts, duplicates, progress, problems.append)
+    return columns, problems
 
 
 def _raise(problem: Problem) -> None:
-    raise problem.error(str(problem))
+    if problem.exit_code != NOTE:
+        raise problem.error(str(problem))
 
 
 def _load(
     path: Paths,
     tags: Patterns,
     runs: Patterns,
+    restarts: Restarts,
+    duplicates: Duplicates,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> ScalarColumns:
+    _check_choice("restarts", restarts, RESTARTS)
+    _check_choice("duplicates", duplicates, DUPLICATES)
     paths = _as_paths(path)
     given = ", ".join(paths)
     wanted_tag, wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
@@ -119,10 +152,23 @@ def _load(
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
-    columns, others = _read_runs(wanted, wanted_tag, progress, report)
+    columns, sessions, others = _read_runs(wanted, wanted_tag, progress, report)
     if len(columns) == 0 and others:
         report(wanted_tag.nothing_left(given, others))
+    if restarts == "latest":
+        overtaken = drop_overtaken(columns, sessions)
+        if overtaken.points > 0:
+            report(Problem(given, None, str(overtaken), NOTE))
+    elif restarts == "segment":
+        columns.segment = segments(columns, sessions)
+    drop_duplicates(columns, duplicates)
     return columns
+
+
+def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"{option} must be {', '.join(others)} or {last}, not {value!r}")
 
 
 def _read_runs(
@@ -130,8 +176,8 @@ def _read_runs(
     wanted_tag: NameFilter,
     progress: Progress | None,
     report: Callable[[Problem], None],
-) -> tuple[ScalarColumns, set[str]]:
-    """Return the points, and the tags that the filter left out."""
+) -> tuple[ScalarColumns, list[Session], set[str]]:
+    """Return the points, where sessions begin, and the tags that the filter left out."""
     builder = ColumnsBuilder()
     others: set[str] = set()
     buffer = memoryview(bytearray(_CHUNK))
@@ -153,14 +199,18 @@ def _read_runs(
             names = [name.decode("utf-8", "backslashreplace") for name in reader.tags]
             keep = np.array([wanted_tag(name) for name in names], bool)
             tag, step, wall_time, value = reader.take()
+            sessions = reader.sessions
             if not keep.all():
                 others.update(itertools.compress(names, ~keep))
                 names = list(itertools.compress(names, keep))
                 rows = keep[tag]
+                if sessions:
+                    places = np.flatnonzero(rows)
+                    sessions = [(int(np.searchsorted(places, row)), s) for row, s in sessions]
                 tag = (np.cumsum(keep, dtype=np.int32) - np.int32(1))[tag[rows]]
                 step, wall_time, value = step[rows], wall_time[rows], value[rows]
-            builder.add(run.name, names, tag, step, wall_time, value)
-    return builder.finish(), others
+            builder.add(run.name, names, tag, step, wall_time, value, sessions)
+    return builder.finish(), builder.sessions, others
 
 
 def _as_paths(path: Paths) -> list[str]:
