@@ -22,6 +22,7 @@ from ewma._warnings import EwmaWarning
 
 if TYPE_CHECKING:
     from ewma._aggregate import aggregate
+    from ewma._follow import follow
     from ewma._plot import plot
     from ewma._smooth_scalars import smooth_scalars
     from ewma.tensorboard import read_scalars
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EwmaWarning",
     "aggregate",
+    "follow",
     "gain",
     "plot",
     "read_scalars",
@@ -42,6 +44,7 @@ __all__ = [
 # What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.
 _LATER = {
     "aggregate": "ewma._aggregate",
+    "follow": "ewma._follow",
     "plot": "ewma._plot",
     "read_scalars": "ewma.tensorboard",
     "smooth_scalars": "ewma._smooth_scalars",

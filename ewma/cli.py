@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ewma import _aggregate_report as aggregate_report
 from ewma._aggregate_command import aggregate_columns, check_options
@@ -30,7 +31,7 @@ from ewma.report import (
 )
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import DuplicateStepError
-from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, shown
+from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 from ewma.tensorboard._read import load_scalars
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PROGRESS_AFTER = 0.5  # seconds
+
+_WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -143,6 +146,9 @@ class _Command(click.Command):
     type=click.Choice(["step", "relative", "wall"]),
     help="What a picture's x axis shows.  [default: step]",
 )
+@click.option(
+    "--follow", is_flag=True, help="Keep reading: a live chart, in a pipe CSV, until Ctrl-C."
+)
 @click.option("--list", "list_only", is_flag=True, help="List runs, tags and points, and stop.")
 @click.option(
     "--version",
@@ -166,6 +172,7 @@ def main(
     smoothing: Smoothing | None,
     band: BandKind | None,
     x: str | None,
+    follow: bool,
     list_only: bool,
     **decays: float | None,
 ) -> None:
@@ -177,6 +184,8 @@ def main(
     On a terminal a table comes out, in a pipe CSV, and with -o a file. PATTERN is a shell pattern
     for the whole name, such as 'loss*'.
     """
+    if follow:
+        _refuse_beside_follow()
     if len(betas) > 1:
         _refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
     decays["beta"] = betas[0] if betas else None
@@ -204,6 +213,8 @@ def main(
     elif sys.stdout is None:  # closed by a shell's >&-
         _refuse("there is no standard output to write to; open it, or add -o FILE.")
 
+    if follow:
+        _follow(paths, tags, runs, given or {"beta": beta})
     exit_code, columns = _load(paths, tags, runs, restarts, duplicates)
     if len(columns) == 0:
         sys.exit(exit_code)
@@ -267,6 +278,44 @@ def _refuse_to_replace(output: Path) -> NoReturn:
     _refuse(f"{shown(str(output))} exists already; add --force to replace it, or name another.")
 
 
+def _refuse_beside_follow() -> None:
+    context = click.get_current_context()
+    for option in context.command.params:
+        if (
+            option.name not in _WITH_FOLLOW
+            and option.name is not None
+            and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+        ):
+            _refuse(
+                f"{option.opts[-1]} does not go with --follow, which draws a chart or, in a pipe, "
+                "writes CSV; leave one of them out."
+            )
+
+
+def _follow(
+    paths: tuple[str, ...], tags: tuple[str, ...], runs: tuple[str, ...], decay: dict[str, float]
+) -> NoReturn:
+    from rich.console import Console
+
+    from ewma import _follow_cli
+    from ewma._follow import SmoothingFollower
+
+    def start(report: Callable[[Problem], None]) -> SmoothingFollower:
+        return SmoothingFollower(paths, beta_from(**decay), tags=tags, runs=runs, report=report)
+
+    try:
+        if sys.stdout.isatty() and not (console := Console()).is_dumb_terminal:
+            _keep_to_encoding()
+            title = ", ".join(shown(path) for path in paths)
+            note = ", ".join(f"{name} {value:g}" for name, value in decay.items())
+            _follow_cli.follow_on_terminal(start, title, note, console)
+        else:
+            _to_stdout(lambda file: _follow_cli.follow_to_pipe(start, file))
+    except KeyboardInterrupt:
+        sys.exit(_follow_cli.INTERRUPTED)
+    sys.exit(0)
+
+
 def _load(
     paths: tuple[str, ...],
     tags: tuple[str, ...],
@@ -313,8 +362,7 @@ def _print_table(table: Table, lines: Callable[[], str]) -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
+    _keep_to_encoding()
     console = Console()
     unbounded = console.options.update(max_width=sys.maxsize)
     # Long names may take several lines, the numbers may not.
@@ -328,6 +376,11 @@ def _print_table(table: Table, lines: Callable[[], str]) -> None:
         console.print(table)
     else:
         click.echo(lines(), nl=False)
+
+
+def _keep_to_encoding() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
 
 
 def _to_stdout(write: Callable[[IO[bytes]], object]) -> None:

@@ -49,12 +49,13 @@ class Smoothed:
                 yield zip(*numbers, map(segment.format, c.segment[part].tolist()), strict=True)
 
 
-def write_csv(scalars: Smoothed, file: IO[bytes]) -> None:
+def write_csv(scalars: Smoothed, file: IO[bytes], header: bool = True) -> None:
     """Write a line a point, in UTF-8. Floats have the digits that give them back exactly."""
     runs = [csv_cell(name) for name in scalars.columns.run_names]
     tags = [csv_cell(name) for name in scalars.columns.tag_names]
-    header = HEADER if scalars.columns.segment is None else SEGMENT_HEADER
-    file.write((",".join(header) + "\n").encode())
+    if header:
+        names = HEADER if scalars.columns.segment is None else SEGMENT_HEADER
+        file.write((",".join(names) + "\n").encode())
     for chunk in scalars.rows(",{}"):
         lines = [
             f"{runs[run]},{tags[tag]},{step},{wall!r},{value!r}{segment},{smoothed!r}\n"
