@@ -48,12 +48,14 @@ class Canvas:
         )
 
     def dots(self, owner: int, x: Floats, y: Floats) -> None:
-        """Draw single points; what lies outside is left out."""
+        """Draw single points where there is no curve yet; what lies outside is left out."""
         column, row = self._place(x, y)
         height, width = self._dots.shape
         inside = (row > -0.5) & (row < 4 * height - 0.5) & (column > -0.5)
         inside &= column < 2 * width - 0.5
-        self._set(owner, column[inside], row[inside])
+        i, j = _nearest(row[inside], 4 * height), _nearest(column[inside], 2 * width)
+        free = np.isin(self._owner[i // 4, j // 2], (-1, owner))
+        self._mark(owner, i[free], j[free])
 
     def row_of(self, y: float) -> int:
         """Return the row of characters that a height falls in."""
@@ -78,10 +80,15 @@ class Canvas:
 
     def _set(self, owner: int, column: Floats, row: Floats) -> None:
         height, width = self._dots.shape
-        i = np.clip(np.rint(row).astype(np.intp), 0, 4 * height - 1)
-        j = np.clip(np.rint(column).astype(np.intp), 0, 2 * width - 1)
+        self._mark(owner, _nearest(row, 4 * height), _nearest(column, 2 * width))
+
+    def _mark(self, owner: int, i: npt.NDArray[np.intp], j: npt.NDArray[np.intp]) -> None:
         np.bitwise_or.at(self._dots, (i // 4, j // 2), _DOTS[i % 4, j % 2])
         self._owner[i // 4, j // 2] = owner
+
+
+def _nearest(place: Floats, count: int) -> npt.NDArray[np.intp]:
+    return np.clip(np.rint(place).astype(np.intp), 0, count - 1)
 
 
 def _share(value: Floats, low: float, high: float) -> Floats:

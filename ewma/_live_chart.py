@@ -26,13 +26,14 @@ Floats = npt.NDArray[np.float64]
 # Of the terminal's 256 colours: legible on black and on white, and apart for most eyes.
 _COLOURS = ("color(33)", "color(208)", "color(35)", "color(170)", "color(136)", "color(44)",
             "color(160)", "color(99)", "color(246)", "color(107)")  # fmt: skip
+_GREY = "color(244)"
 _RAW = -2  # as the owner of a character: the raw values of the only run
 _RUNS = len(_COLOURS)
 _LETTERS = string.ascii_lowercase
 
 _WIDTH, _HEIGHT = 36, 8  # of a panel, at least, in characters
 _AXIS = 8  # characters for the labels of y
-_NOTES = 2  # lines for what went wrong
+_NOTES = 2  # what went wrong: so many messages, of so many lines each
 
 # More dots than a terminal is wide: a longer curve is thinned to the samples that show.
 _FINEST = 1024
@@ -83,19 +84,21 @@ class LiveChart:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         height = options.height or max(console.height - 1, 1)
         colours = not (console.no_color or console.color_system is None)
-        for line in self._lines(options.max_width, height, colours)[:height]:
-            line.truncate(options.max_width, overflow="ellipsis")
+        width = options.max_width
+        said = [Text(line, style="yellow").wrap(console, width)[:_NOTES] for line in self._said]
+        notes = [line for lines in said for line in lines]
+        for line in self._lines(width, height, notes, colours)[:height]:
+            line.truncate(width, overflow="ellipsis")
             if options.ascii_only:
                 line.plain = line.plain.translate(_ASCII).encode("ascii", "replace").decode()
             yield line
 
-    def _lines(self, width: int, height: int, colours: bool) -> list[Text]:
+    def _lines(self, width: int, height: int, notes: list[Text], colours: bool) -> list[Text]:
         runs = sorted(sorted(self._begun, key=self._begun.__getitem__)[-_RUNS:])
-        notes = [Text(line, style="yellow") for line in self._said]
         head = [self._head(width)]
         if not runs:
             return [*head, Text("waiting for scalars", style="dim"), *notes]
-        if len(runs) > 1:
+        if len(runs) > 1 and height >= 2 * _HEIGHT:
             head += _legend(runs, width)
         tags = sorted(
             tag for tag, curves in self._curves.items() if not curves.keys().isdisjoint(runs)
@@ -117,7 +120,8 @@ class LiveChart:
 
     def _head(self, width: int) -> Text:
         head = Text(self._title, style="bold")
-        facts = f"step {self._step:,}" if self._begun else ""
+        runs = len(self._begun)
+        facts = f"{runs} runs" if runs > 1 else f"step {self._step:,}" if runs == 1 else ""
         for fact in (facts, self._note):
             if fact and head.cell_len + len(fact) + 3 <= width:
                 head.append(f" · {fact}", style="not bold dim")
@@ -160,12 +164,12 @@ def _longer(curve: tuple[Floats, Floats], x: Floats, y: Floats) -> tuple[Floats,
 
 
 def _grid(count: int, width: int, height: int) -> tuple[int, int]:
-    """Return columns and rows of panels: as many as are needed and fit, nearest to 3 : 1 each."""
+    """Return columns and rows of panels: as many as are needed and fit, nearest to 4 : 1 each."""
     widest, highest = max((width + 2) // (_WIDTH + 2), 1), max(height // _HEIGHT, 1)
     best = (0, 0.0, 1, 1)
     for columns in range(1, min(widest, count) + 1):
         rows = min(math.ceil(count / columns), highest)
-        shape = abs(math.log(max(width / columns, 1) / max(3 * height / rows, 1)))
+        shape = abs(math.log(max(width / columns, 1) / max(4 * height / rows, 1)))
         best = max(best, (min(columns * rows, count), -shape, columns, rows))
     return best[2], best[3]
 
@@ -212,10 +216,10 @@ def _panel(
         return _fitted([title], width, height)
     (x_low, x_high), (y_low, y_high) = _limits(numbered)
     canvas = Canvas(inside, rows, (x_low, x_high), (y_low, y_high))
-    if len(runs) == 1 and colours:  # without colours they would hide the curve
-        canvas.dots(_RAW, *numbered[0][1].raw)
     for n, curve in numbered:
         canvas.line(n, *curve.smoothed)
+    if len(runs) == 1 and colours:  # without colours they would hide the curve
+        canvas.dots(_RAW, *numbered[0][1].raw)
     left = _y_labels(canvas, y_low, y_high, rows)
     ends = _end_labels(canvas, numbered, rows) if right else {}
     lines = [title]
@@ -223,8 +227,8 @@ def _panel(
         line = Text(f"{left.get(row, ''):>{_AXIS}}", style="dim")
         line.append("┤" if row in left else "│")
         for text, owner in cells:
-            style = "dim" if owner == _RAW else "" if owner < 0 else _COLOURS[owner]
-            line.append(text, style=f"not dim {style}" if style != "dim" else style)
+            style = _GREY if owner == _RAW else "" if owner < 0 else _COLOURS[owner]
+            line.append(text, style=f"not dim {style}")
         if row in ends:
             n, label = ends[row]
             line.append(f" {label}", style=f"not dim {_COLOURS[n]}")
@@ -249,7 +253,7 @@ def _stretch(values: Floats, least: float) -> tuple[float, float]:
 
 
 def _y_labels(canvas: Canvas, low: float, high: float, rows: int) -> dict[int, str]:
-    numbers = ticks(low, high, max(rows // 3, 1)) or [low, high]
+    numbers = ticks(low, high, max(rows // 2, 1)) or [low, high]
     labels = zip(numbers, tick_labels(numbers), strict=True)
     return {canvas.row_of(number): label[:_AXIS] for number, label in labels}
 

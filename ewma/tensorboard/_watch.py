@@ -56,6 +56,10 @@ class Watch:
         self._tops: list[str] = []
         # Folders, and the time of each at which all that is in it was seen; None: list it again.
         self._folders: dict[str, int | None] = {}
+        self._identities: dict[tuple[int, int] | str, str] = {}
+        # Folders with event files and no folders: new runs appear elsewhere, so that they are
+        # looked at half as often, which is most of what looking costs.
+        self._leaves: set[str] = set()
         self._looks = 0
 
     def look(self) -> list[Found]:
@@ -65,11 +69,9 @@ class Watch:
         if thorough:
             self._tops = [top for path in self._paths for top in _expand(path)]
         files = [file for top in self._tops for file in self._top(top)]
-        visited: set[tuple[int, int] | str] = set()
-        stack = list(reversed(self._folders))
-        while stack:
-            folder = stack.pop()
-            files += self._folder(folder, thorough, visited, stack)
+        changed = [*self._changed_folders(thorough)]
+        while changed:
+            files += self._list(changed.pop(), changed)
         if files and not self._named:
             self._shared, self._named = _shared_folder(self._paths), True
         found = [
@@ -93,23 +95,34 @@ class Watch:
         else:
             yield path, status
 
-    def _folder(
-        self,
-        folder: str,
-        thorough: bool,
-        visited: set[tuple[int, int] | str],
-        stack: list[str],
-    ) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the event files in a folder that may have changed, and watch its folders."""
+    def _changed_folders(self, thorough: bool) -> list[str]:
+        """Return the folders to list, and forget those that are gone. Nothing is done oftener."""
+        changed, gone = [], []
+        passed_over = () if thorough or self._looks % 2 else self._leaves
+        for folder, seen in self._folders.items():
+            if folder in passed_over:
+                continue
+            try:
+                if os.stat(folder).st_mtime_ns != seen or thorough:
+                    changed.append(folder)
+            except OSError:
+                gone.append(folder)
+        for folder in gone:
+            del self._folders[folder]
+            self._leaves.discard(folder)
+        return changed
+
+    def _list(self, folder: str, more: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the event files in a folder; its folders are watched, and new ones go to `more`."""
         try:
             status = os.stat(folder)
-            identity = _identity(folder, status)
-            if identity in visited:  # a symlink leads back here
-                del self._folders[folder]
-                return
-            visited.add(identity)
-            if self._folders[folder] == status.st_mtime_ns and not thorough:
-                return
+            # Of two ways that lead here, one by a link perhaps, the first that was found counts.
+            other = self._identities.setdefault(_identity(folder, status), folder)
+            if other != folder:
+                if other in self._folders:
+                    self._folders[folder] = status.st_mtime_ns
+                    return
+                self._identities[_identity(folder, status)] = folder
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))
         except OSError as error:
@@ -119,11 +132,15 @@ class Watch:
             return
         settled = time.time_ns() - status.st_mtime_ns > _TIME_STEP
         self._folders[folder] = status.st_mtime_ns if settled else None
-        for entry in entries:
-            if _is_folder(entry):
+        self._leaves.discard(folder)
+        folders = [_is_folder(entry) for entry in entries]
+        if not any(folders) and any(_is_event_file(entry.name) for entry in entries):
+            self._leaves.add(folder)
+        for entry, is_folder in zip(entries, folders, strict=True):
+            if is_folder:
                 if entry.path not in self._folders:
                     self._folders[entry.path] = None
-                    stack.append(entry.path)
+                    more.append(entry.path)
             elif _is_event_file(entry.name):
                 try:
                     file = entry.stat()
