@@ -73,9 +73,9 @@ class Canvas:
 
     def _place(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         height, width = self._dots.shape
-        with np.errstate(all="ignore"):
-            across = _share(x, *self._x) * (2 * width - 1)
-            down = (1 - _share(y, *self._y)) * (4 * height - 1)
+        (left, right), (low, high) = self._x, self._y
+        across = (x - left) / (right - left) * (2 * width - 1)
+        down = (high - y) / (high - low) * (4 * height - 1)
         return across, down
 
     def _set(self, owner: int, column: Floats, row: Floats) -> None:
@@ -89,8 +89,3 @@ class Canvas:
 
 def _nearest(place: Floats, count: int) -> npt.NDArray[np.intp]:
     return np.clip(np.rint(place).astype(np.intp), 0, count - 1)
-
-
-def _share(value: Floats, low: float, high: float) -> Floats:
-    """Return how far along the way from `low` to `high` a value is; in halves, not to overflow."""
-    return (value / 2 - low / 2) / (high / 2 - low / 2)

@@ -73,7 +73,7 @@ def follow(
     Parameters
     ----------
     path, tags, runs
-        As for `read_scalars`. Patterns are matched anew every ten seconds.
+        As for `read_scalars`. Patterns are matched anew every few seconds.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9.
     stop_when_idle

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -79,7 +80,7 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
 
     def report(problem: Problem) -> None:
         line = _line(problem)
-        chart.say(line)
+        chart.say(_line(replace(problem, path=os.path.basename(problem.path))))  # noqa: PTH119
         if sys.stderr is not None and sys.stderr.isatty():
             said.append(line)  # it would tear the chart
         else:
@@ -108,7 +109,7 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
 def _draw(
     refresh: Callable[[], None], follower: SmoothingFollower, chart: LiveChart, console: Console
 ) -> None:
-    drawn, when = None, 0.0
+    drawn, when = None, time.monotonic()
     while True:
         for new in follower.poll():
             chart.add(new)

@@ -43,6 +43,10 @@ _FINEST = 1024
 _ASCII = dict.fromkeys(range(0x2800, 0x2900), "*") | str.maketrans("│┤└·…", "|++-~")
 
 
+# Heights are drawn as if they were no larger, and no nearer to each other.
+_LARGEST, _LEAST = 1e300, 1e-290
+
+
 class LiveChart:
     """What has come in so far, drawn as large as the terminal is at that moment.
 
@@ -144,8 +148,8 @@ class _Curve:
         self.last = math.nan
 
     def add(self, step: Floats, value: Floats, smoothed: Floats) -> None:
-        self.raw = _longer(self.raw, step, value)
-        self.smoothed = _longer(self.smoothed, step, smoothed)
+        self.raw = _longer(self.raw, step, _drawable(value))
+        self.smoothed = _longer(self.smoothed, step, _drawable(smoothed))
         finite = smoothed[np.isfinite(smoothed)]
         if len(finite) > 0:
             self.last = float(finite[-1])
@@ -153,6 +157,11 @@ class _Curve:
     def drop(self, step: int) -> None:
         """Forget everything from a step on."""
         self.raw, self.smoothed = ((x[x < step], y[x < step]) for x, y in (self.raw, self.smoothed))
+
+
+def _drawable(y: Floats) -> Floats:
+    """Return gaps for what is not finite, and heights whose differences are."""
+    return np.where(np.isfinite(y), np.clip(y, -_LARGEST, _LARGEST), np.nan)
 
 
 def _longer(curve: tuple[Floats, Floats], x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -244,12 +253,13 @@ def _limits(
     x = np.concatenate([curve.smoothed[0] for _, curve in numbered])
     y = np.concatenate([curve.smoothed[1] for _, curve in numbered])
     y = y[np.isfinite(y)]
-    return _stretch(x, 1.0), _stretch(y, max(abs(float(y[0])) / 20, 1e-300) if len(y) > 0 else 1.0)
+    least = max(abs(float(y[0])) / 20, _LEAST) if len(y) > 0 else 1.0
+    return _stretch(x, max(1.0, abs(float(x[0])) / 1e12)), _stretch(y, least)
 
 
 def _stretch(values: Floats, least: float) -> tuple[float, float]:
     low, high = (float(values.min()), float(values.max())) if len(values) > 0 else (0.0, 0.0)
-    return (low, high) if high > low else (low - least, high + least)
+    return (low, high) if high - low > _LEAST else (low - least, high + least)
 
 
 def _y_labels(canvas: Canvas, low: float, high: float, rows: int) -> dict[int, str]:

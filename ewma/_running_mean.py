@@ -37,8 +37,11 @@ class RunningMean:
             self._count += 1
             g = next(gains)
             change = (x - mean) - rest
-            # Near the largest double the difference can be too large.
-            part = g * change if math.isfinite(change) else g * x - g * mean
+            if not math.isfinite(change):  # both are near the largest double
+                mean, rest = (1 - g) * mean + g * x, 0.0
+                means.append(mean)
+                continue
+            part = g * change
             # Knuth's sum: mean + part = total + what was lost.
             total = mean + part
             back = total - mean

@@ -23,9 +23,11 @@ from ewma.tensorboard._problems import Problem, unreadable
 # A folder's time stands still for so long on some file systems, whatever is put into it.
 _TIME_STEP = 3 * 10**9  # nanoseconds
 
-# Some file systems give folders no time at all, and patterns are not cheap: every so many looks,
-# everything is listed and matched anew.
-_THOROUGH = 32
+# Some file systems give folders no time at all: every so many looks, everything is listed anew.
+_THOROUGH = 64
+
+# Patterns are not cheap to match: they are every so many looks.
+_PATTERNS = 16
 
 
 class Found(NamedTuple):
@@ -66,7 +68,7 @@ class Watch:
         """Return the files in folders that may have changed, in the order to read them in."""
         thorough = self._looks % _THOROUGH == 0
         self._looks += 1
-        if thorough:
+        if self._looks % _PATTERNS == 1:
             self._tops = [top for path in self._paths for top in _expand(path)]
         files = [file for top in self._tops for file in self._top(top)]
         changed = [*self._changed_folders(thorough)]
