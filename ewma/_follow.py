@@ -105,11 +105,11 @@ def follow(
     Examples
     --------
     >>> import ewma
-    >>> for point in ewma.follow("examples/runs/digits/lr_0.1", tags="loss/*", stop_when_idle=0):
+    >>> run = "examples/runs/digits/lr_0.1"
+    >>> for point in ewma.follow(run, tags="loss/*", stop_when_idle=0):
     ...     if point.step == 10:
     ...         print(point.tag, round(point.value, 3), round(point.smoothed, 3))
-    loss/train 1.8 1.985
-    loss/test 1.911 2.124
+    loss/train 2.26 2.313
     """
     beta = beta_from(beta, alpha, com, span, halflife)
     if stop_when_idle is not None and not stop_when_idle >= 0:
