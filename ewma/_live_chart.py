@@ -70,6 +70,8 @@ class LiveChart:
         """Take up points, and drop those that they replace."""
         self.version += 1
         p = new.points
+        if not self._begun:
+            self._said.clear()  # that there is nothing yet
         self._begun.setdefault(p.run, float(p.wall_time[0]))
         self._step = int(p.step[-1])
         for tag in np.unique(p.tag).tolist():

@@ -237,6 +237,16 @@ class TestChart:
             "logs · beta 0.9", "waiting for scalars", "warning: where?",
         ]  # fmt: skip
 
+    def test_waiting_is_over(self):
+        chart = LiveChart("logs", "")
+        chart.say("waiting")
+        chart.add(new_points([1, 2]))
+        chart.say("a warning")
+        file = io.StringIO()
+        Console(file=file, width=80, height=25).print(chart)
+        assert "waiting" not in file.getvalue()
+        assert "a warning" in file.getvalue()
+
     def test_last_messages(self):
         lines = drawn(new_points([1, 2]), said=["first", "second", "third " * 50])
         assert lines[-3].rstrip() == "second"
