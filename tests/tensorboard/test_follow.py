@@ -192,6 +192,15 @@ class TestAppearing:
         (log.parent / "2.tfevents").write_bytes(event_file(event(5, simple("loss", 3))))
         assert sorted(looker.values() + looker.values()) == [2, 3]
 
+    def test_a_file_in_the_same_tick_of_the_folders_clock(self, log):
+        log.write_bytes(event_file(*curve("loss", [1])))
+        looker = Looker(log.parent)
+        looker.look()
+        before = log.parent.stat().st_mtime_ns
+        (log.parent / "2.tfevents").write_bytes(event_file(event(5, simple("loss", 3))))
+        os.utime(log.parent, ns=(before, before))
+        assert looker.values() + looker.values() == [3]
+
     def test_a_folder_without_a_time(self, log):
         log.write_bytes(event_file(*curve("loss", [1])))
         os.utime(log.parent, (1, 1))
