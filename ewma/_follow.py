@@ -17,7 +17,7 @@ from ewma._running_mean import RunningMean
 from ewma._warnings import warn
 from ewma.tensorboard._follow import INTERVAL, Follower
 from ewma.tensorboard._name_filter import Patterns
-from ewma.tensorboard._problems import WARNING, Problem
+from ewma.tensorboard._problems import NOTE, Problem
 from ewma.tensorboard._read import Paths
 from ewma.tensorboard._tail import NewPoints
 
@@ -116,9 +116,12 @@ def follow(
         raise ValueError(
             f"stop_when_idle must be at least 0 seconds, or None; received {stop_when_idle!r}"
         )
-    follower = SmoothingFollower(
-        path, beta, tags=tags, runs=runs, report=lambda problem: warn(str(problem))
-    )
+
+    def report(problem: Problem) -> None:
+        if problem.exit_code != NOTE:
+            warn(str(problem))
+
+    follower = SmoothingFollower(path, beta, tags=tags, runs=runs, report=report)
     return _points(follower, stop_when_idle)
 
 
@@ -247,4 +250,4 @@ def _resumed(run: str, step: int) -> Problem:
     message = (
         f"this run was resumed from an earlier step; its points from step {step} on are replaced."
     )
-    return Problem(run, None, message, WARNING)
+    return Problem(run, None, message, NOTE)

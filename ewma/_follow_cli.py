@@ -19,7 +19,7 @@ from ewma._follow import SmoothingFollower
 from ewma.report import HEADER, Smoothed, write_csv
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._follow import INTERVAL
-from ewma.tensorboard._problems import WARNING, Problem
+from ewma.tensorboard._problems import NOTE, WARNING, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,7 +124,7 @@ def _draw(
 
 
 def _line(problem: Problem) -> str:
-    kind = "warning" if problem.exit_code == WARNING else "error"
+    kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
     return f"{kind}: {problem}"
 
 
