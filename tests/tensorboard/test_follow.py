@@ -459,6 +459,21 @@ class TestRestarts:
         append(later, points([20], 1))
         assert looker.look()[0].smoothed == pytest.approx(self.last(1, 10, 20), rel=1e-15)
 
+    def test_what_stands_in_the_end_is_what_the_finished_files_give(self, log):
+        log.write_bytes(event_file() + points([5, 2, 8, 4, 7, 1]))
+        looker = Looker(log.parent)
+        found = looker.look()
+        (log.parent / "events.out.tfevents.2").write_bytes(event_file() + points([3, 9], 4))
+        found += looker.look() + looker.look()
+        append(log.parent / "events.out.tfevents.2", record(session_start(3)) + points([6, 2], 3))
+        found += looker.look()
+        frame = ewma.smooth_scalars(log.parent)
+        last = {point.step: point.smoothed for point in found}
+        assert frame["step"].tolist() == [0, 1, 2, 3, 4]
+        assert [last[step] for step in range(5)] == pytest.approx(
+            frame["smoothed"].tolist(), rel=0, abs=2 * np.spacing(8.0)
+        )
+
     def test_other_tags_are_left_alone(self, log):
         log.write_bytes(event_file(*curve("a", [1, 2, 3]), *curve("b", [4, 5, 6])))
         looker = Looker(log.parent)
