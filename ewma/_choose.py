@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 _AT_ONCE = 16  # betas that the kernel takes in one pass, or a multiple
 _FIRST = 32  # betas of the first pass
 _PASSES = 3  # after the first one, each 7.5 times as fine
-_ENOUGH = 3  # samples: with two, all betas forecast alike
+ENOUGH = 3  # samples: with two, all betas forecast alike
 
 
 def choose_beta(series: Any) -> float:
@@ -78,9 +78,9 @@ def choose_beta(series: Any) -> float:
             f"{values.shape}: choose for each column"
         )
     samples = finite(values)
-    if len(samples) < _ENOUGH:
+    if len(samples) < ENOUGH:
         raise ValueError(
-            f"series must have at least {_ENOUGH} samples that are not missing; received "
+            f"series must have at least {ENOUGH} samples that are not missing; received "
             f"{len(samples)}: give more, or a beta"
         )
     return best_beta(samples)

@@ -172,7 +172,7 @@ void bind_stream(nb::module_& m) {
   nb::class_<Stream>(m, "Stream", "The recurrence with its state kept between calls.")
       .def(nb::init<double, bool, bool, bool, unsigned>(), nb::arg("beta"), nb::arg("debias"),
            nb::arg("ignore_na"), nb::arg("fill"), nb::arg("isa_limit") = unsigned{ewma::kAvx512})
-      .def("update", &Stream::update, nb::arg("x"), nb::arg("times") = nb::none(),
+      .def("update", &Stream::update, nb::arg("x").none(), nb::arg("times") = nb::none(),
            nb::sig("def update(self, x: typing.Any, times: typing.Any = None) -> typing.Any"),
            "Take in the next samples, and return what `ewma.smooth` would give for them at the\n"
            "end of the whole series.\n\n"

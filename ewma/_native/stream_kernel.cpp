@@ -72,26 +72,32 @@ template <typename T>
 void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const StreamRule& rule,
                const Elapse& elapse, StreamState* states) {
   const bool debias = rule.options.debias;
-  for (std::size_t i = 0; i < rows; ++i) {
-    const bool is_first = std::isnan(elapse.times[i]);
-    const double time = !is_first ? elapse.times[i] : debias ? 0.0 : elapse.unit;
-    Decay decay{1.0, 0.0, false};
-    if (time > 0.0) {
-      const double power = time * elapse.log_beta;
-      decay.b = -std::expm1(power);
-      decay.a = debias ? exponential(power) : 1.0 - decay.b;
-    }
-    for (std::size_t j = 0; j < columns; ++j) {
-      StreamState& state = states[j];
-      const std::int64_t count = state.count;
-      const double sample = static_cast<double>(x[i * columns + j]);
-      y[i * columns + j] = static_cast<T>(step(sample, decay, rule, state));
-      if (rule.options.ignore_na && state.count == count) continue;
-      if (is_first) {
-        state.first_decays = true;
-      } else {
-        const Double2 sum = add({state.elapsed, state.elapsed_rest}, {time, 0.0});
-        state.elapsed = sum.hi, state.elapsed_rest = sum.lo;
+  double left[kStreamRows];  // of the past, after each row's time
+  for (std::size_t t = 0; t < rows; t += kStreamRows) {
+    const std::size_t height = rows - t < kStreamRows ? rows - t : kStreamRows;
+    const double* const times = elapse.times + t;
+    for (std::size_t i = 0; i < height; ++i) left[i] = exponential(times[i] * elapse.log_beta);
+    for (std::size_t i = 0; i < height; ++i) {
+      const bool is_first = std::isnan(times[i]);
+      const double time = !is_first ? times[i] : debias ? 0.0 : elapse.unit;
+      Decay decay{1.0, 0.0, false};
+      if (time > 0.0 && debias) decay.a = left[i];
+      if (time > 0.0 && !debias) {
+        decay.b = -std::expm1(time * elapse.log_beta);
+        decay.a = 1.0 - decay.b;
+      }
+      const std::size_t first = (t + i) * columns;
+      for (std::size_t j = 0; j < columns; ++j) {
+        StreamState& state = states[j];
+        const std::int64_t count = state.count;
+        y[first + j] = static_cast<T>(step(static_cast<double>(x[first + j]), decay, rule, state));
+        if (rule.options.ignore_na && state.count == count) continue;
+        if (is_first) {
+          state.first_decays = true;
+        } else {
+          const Double2 sum = add({state.elapsed, state.elapsed_rest}, {time, 0.0});
+          state.elapsed = sum.hi, state.elapsed_rest = sum.lo;
+        }
       }
     }
   }
