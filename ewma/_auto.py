@@ -65,8 +65,8 @@ def smooth_auto(
         return out
     closed = close(result)
     if hasattr(closed, "columns"):
-        labels: Any = closed.columns if number == 0 else closed.index
-        closed.attrs["beta"] = dict(zip(labels, betas.tolist(), strict=True))
+        labels = closed.columns if number == 0 else closed.index
+        closed.attrs["beta"] = dict(zip(labels, map(float, betas), strict=True))
     elif hasattr(closed, "attrs"):
         closed.attrs["beta"] = float(betas)
     return closed
