@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 _AT_ONCE = 16  # betas that the kernel takes in one pass, or a multiple
 _FIRST = 32  # betas of the first pass
-_PASSES = 3  # after the first one, each 7.5 times as fine
+_PASSES = 2  # after the first one, each 7.5 times as fine
 ENOUGH = 3  # samples: with two, all betas forecast alike
 
 
