@@ -200,7 +200,7 @@ def main(
     except (TypeError, ValueError) as error:
         _refuse(f"{error}.")
     if is_auto and over is not None:
-        _refuse("--beta auto is each curve's own: give a number, or leave out --over.")
+        _refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if force and output is None:
         _refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:

@@ -253,6 +253,7 @@ def test_command_line_refuses(log):
     for arguments, words in (
         (("--beta", "auto", "--alpha", "0.1"), "give only one of"),
         (("--beta", "auto", "--beta", "0.5"), "give it once"),
+        (("--beta", "auto", "--aggregate", "run"), "leave out --aggregate"),
         (("--beta", "automatic"), "'automatic' is not a valid float"),
     ):
         result = call(log, *arguments)
