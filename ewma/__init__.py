@@ -15,8 +15,10 @@ except ImportError as error:
         "the compiled part of ewma is not beside its source folder, which Python found first; "
         "install the clone with `pip install -e .`, or start Python elsewhere"
     ) from error
+from ewma._choose import choose_beta
 from ewma._decay import gain, step
 from ewma._smooth import smooth
+from ewma._stream import EMA
 from ewma._variance import std, var
 from ewma._warnings import EwmaWarning
 
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
     from ewma.tensorboard import read_scalars
 
 __all__ = [
+    "EMA",
     "EwmaWarning",
     "aggregate",
+    "choose_beta",
     "follow",
     "gain",
     "plot",

@@ -19,7 +19,7 @@ from ewma import _aggregate_report as aggregate_report
 from ewma._aggregate_command import aggregate_columns, check_options
 from ewma._decay import beta_from
 from ewma._output_file import write_whole
-from ewma._smooth_scalars import smooth_columns
+from ewma._smooth_scalars import choose_betas, smooth_columns
 from ewma.report import (
     NAME_WIDTH,
     PICTURES,
@@ -68,6 +68,17 @@ class _Command(click.Command):
             _refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
 
 
+class _Beta(click.ParamType[float | str]):
+    """A number, or "auto"."""
+
+    name = "float"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        return "auto" if value == "auto" else click.FLOAT.convert(value, param, ctx)
+
+
 @click.command(
     cls=_Command,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -87,9 +98,11 @@ class _Command(click.Command):
     "--beta",
     "--smoothing",
     "betas",
-    type=float,
+    metavar="FLOAT|auto",
+    type=_Beta(),
     multiple=True,
-    help="Weight kept from the past, 0 to 1: TensorBoard's slider.  [default: 0.9]",
+    help="Weight kept from the past, 0 to 1: TensorBoard's slider; auto: each curve's own, the "
+    "one that forecasts its next point best.  [default: 0.9]",
 )
 @click.option("--alpha", type=float, help="Instead: 1 - beta.")
 @click.option("--com", type=float, help="Instead: centre of mass, beta / alpha.")
@@ -162,7 +175,7 @@ def main(
     paths: tuple[str, ...],
     output: Path | None,
     force: bool,
-    betas: tuple[float, ...],
+    betas: tuple[float | str, ...],
     tags: tuple[str, ...],
     runs: tuple[str, ...],
     restarts: Restarts,
@@ -174,7 +187,7 @@ def main(
     x: str | None,
     follow: bool,
     list_only: bool,
-    **decays: float | None,
+    **decays: Any,
 ) -> None:
     """Smooth the scalars in TensorBoard's event files.
 
@@ -190,10 +203,13 @@ def main(
         _refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
     decays["beta"] = betas[0] if betas else None
     given = {name: value for name, value in decays.items() if value is not None}
+    is_auto = given == {"beta": "auto"}
     try:
-        beta = beta_from(**given)
-    except ValueError as error:
+        beta = 0.0 if is_auto else beta_from(**given)
+    except (TypeError, ValueError) as error:
         _refuse(f"{error}.")
+    if is_auto and over is not None:
+        _refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if force and output is None:
         _refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:
@@ -223,7 +239,12 @@ def main(
         sys.exit(exit_code)
     decay = given or {"beta": beta}
     if over is None:
-        scalars = Smoothed(columns, smooth_columns(columns, beta), decay, x or "step")
+        chosen = choose_betas(columns) if is_auto else None
+        smoothed = smooth_columns(columns, beta if chosen is None else chosen)
+        scalars = Smoothed(columns, smoothed, decay, x or "step", chosen)
+        if chosen is not None and (output is not None or not sys.stdout.isatty()):
+            for (run, tag, _), own in zip(columns.series(), chosen, strict=True):
+                click.echo(f"ewma-smooth: {shown(run)} {shown(tag)}: beta {own:.5g}", err=True)
         _show(scalars, WRITERS, summary_table, summary_lines, output, force)
     else:
         try:
