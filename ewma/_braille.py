@@ -9,6 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 _BLANK = 0x2800
+_LARGEST = 1e307  # differences of what is larger would overflow
 
 
 class Canvas:
@@ -74,6 +75,7 @@ class Canvas:
     def _place(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         height, width = self._dots.shape
         (left, right), (low, high) = self._x, self._y
+        y = np.clip(y, -_LARGEST, _LARGEST)
         across = (x - left) / (right - left) * (2 * width - 1)
         down = (high - y) / (high - low) * (4 * height - 1)
         return across, down

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ewma._decay import beta_from
-from ewma._running_mean import RunningMean
+from ewma._stream import EMA
 from ewma._warnings import warn
 from ewma.tensorboard._follow import INTERVAL, Follower
 from ewma.tensorboard._name_filter import Patterns
@@ -199,13 +199,13 @@ class _Series:
 
     def __init__(self, beta: float) -> None:
         self._beta = beta
-        self._mean = RunningMean(beta)
+        self._mean = EMA(beta)
         self._step, self._value = array("q"), array("d")
         self._session = -1
         self._begin = 0  # where the points of the latest session begin
         self._lowest = 0  # the lowest step that session has reached, if it has points
 
-    def add(self, points: NewPoints) -> tuple[list[float], int | None]:
+    def add(self, points: NewPoints) -> tuple[npt.NDArray[np.float64], int | None]:
         """Return the means, and from which step on earlier points are replaced, if any are."""
         cut = None
         if points.session >= self._session:
@@ -221,7 +221,7 @@ class _Series:
                 self._lowest = lowest
         self._step.frombytes(points.step.tobytes())
         self._value.frombytes(points.value.tobytes())
-        return self._mean.update(points.value.tolist()), cut
+        return self._mean.update(points.value), cut
 
     def _cut(self, lowest: int) -> int | None:
         """Let go of what earlier sessions have from `lowest` on; smooth anew if that is any."""
@@ -233,8 +233,8 @@ class _Series:
         self._begin -= int(np.count_nonzero(~kept))
         self._step, self._value = array("q", step[kept].tobytes()), array("d")
         self._value.frombytes(value[kept].tobytes())
-        self._mean = RunningMean(self._beta)
-        self._mean.update(self._value.tolist())
+        self._mean = EMA(self._beta)
+        self._mean.update(np.array(self._value))
         return lowest
 
 

@@ -24,7 +24,6 @@ from tensorboardX import SummaryWriter
 import ewma
 from ewma import _follow
 from ewma._follow import SmoothingFollower
-from ewma._running_mean import RunningMean
 
 NAN, INF = float("nan"), float("inf")
 
@@ -528,32 +527,6 @@ class TestIterator:
     def test_refused_at_once(self, path, options, message):
         with pytest.raises(ValueError, match=message):
             ewma.follow(path, **options)
-
-
-class TestRunningMean:
-    @pytest.mark.parametrize("beta", [0.0, 0.3, 0.9, 0.999, 0.99999, 1.0])
-    @pytest.mark.parametrize("offset", [0.0, 1e9])
-    def test_is_smooth(self, beta, offset):
-        x = np.random.default_rng(0).normal(size=5000) + offset
-        x[::7] = NAN
-        x[::11] = INF
-        mean, found = RunningMean(beta), []
-        for part in np.split(x, [1, 2, 5, 100, 4000]):
-            found += mean.update(part.tolist())
-        unit = np.spacing(np.abs(x[np.isfinite(x)]).max())
-        np.testing.assert_allclose(found, ewma.smooth(x, beta), rtol=0, atol=2 * unit)
-
-    @pytest.mark.parametrize("largest", [1.7976931348623157e308, 5e-324, 1e-310])
-    def test_at_the_ends_of_the_range(self, largest):
-        x = [largest, -largest, largest, 0.0, largest] * 20
-        expected = ewma.smooth(x, 0.9)
-        np.testing.assert_allclose(
-            np.array(RunningMean(0.9).update(x)) / largest, np.array(expected) / largest,
-            rtol=0, atol=2 * (largest - np.nextafter(largest, 0)) / largest,
-        )  # fmt: skip
-
-    def test_a_constant_is_exact(self):
-        assert set(RunningMean(0.99).update([0.1] * 1000)) == {0.1}
 
 
 WRITER = """
