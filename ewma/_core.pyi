@@ -46,6 +46,12 @@ class EventReader:
         """The tags that have points, in the order of their first one."""
 
     @property
+    def sessions(self) -> list[tuple[int, int | None]]:
+        """
+        Where a training began again, or for the first time with a step: the row of the first point after it, counting all rows read, and the step that a SessionLog START says.
+        """
+
+    @property
     def offset(self) -> int:
         """Where the record under way begins."""
 

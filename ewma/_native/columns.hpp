@@ -27,6 +27,9 @@ class Columns {
  public:
   std::size_t size() const { return blocks_.empty() ? 0 : (blocks_.size() - 1) * kRows + used_; }
 
+  // Rows in all, those included that were moved away.
+  std::uint64_t pushed() const { return moved_ + size(); }
+
   void push(const Point& point) {
     if (used_ == kRows) grow();
     Block& block = *blocks_.back();
@@ -39,6 +42,7 @@ class Columns {
 
   // Moves everything into arrays of size() elements.
   void move_to(std::int32_t* tag, std::int64_t* step, double* wall_time, double* value) {
+    moved_ += size();
     std::size_t row = 0;
     for (std::unique_ptr<Block>& block : blocks_) {
       const std::size_t rows = &block == &blocks_.back() ? used_ : kRows;
@@ -69,6 +73,7 @@ class Columns {
   }
 
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::uint64_t moved_ = 0;
   std::size_t used_ = kRows;  // rows in the last block; with none, as if that were full
 };
 

@@ -9,15 +9,19 @@
 #include "bytes.hpp"
 #include "columns.hpp"
 #include "protobuf.hpp"
+#include "sessions.hpp"
 #include "tensor.hpp"
 
 namespace ewma {
 
 class EventDecoder {
  public:
-  // Adds the event's points, all or, if any part of it is malformed, none.
-  bool decode(Bytes message, Tags& tags, Columns& columns) {
+  // Adds the event's points or what it says of the session; if any part of it is malformed,
+  // nothing.
+  bool decode(Bytes message, Tags& tags, Columns& columns, Sessions& sessions) {
     values_.clear();
+    Member member = Member::kOther;
+    std::uint64_t status = 0;
     double wall_time = 0;
     std::int64_t step = 0;
     Message in(message);
@@ -31,15 +35,22 @@ class EventDecoder {
           step = bit_cast<std::int64_t>(in.varint());
           break;
         case field(5, kBytes):
+          member = Member::kOther;
           if (!summary(in.bytes())) return false;
+          break;
+        case field(7, kBytes):
+          values_.clear();
+          if (member != Member::kSessionLog) status = 0;
+          member = Member::kSessionLog;
+          if (!session_log(in.bytes(), status)) return false;
           break;
         case field(3, kBytes):  // the other members of the oneof: the last that is there counts
         case field(4, kBytes):
         case field(6, kBytes):
-        case field(7, kBytes):
         case field(8, kBytes):
         case field(9, kBytes):
           values_.clear();
+          member = key == field(3, kBytes) ? Member::kFileVersion : Member::kOther;
           in.skip(key);
           break;
         default:
@@ -48,11 +59,18 @@ class EventDecoder {
     }
     if (!in.ok()) return false;
     for (const Value& value : values_) add(value, step, wall_time, tags, columns);
+    if (member == Member::kFileVersion) sessions.begin(columns.pushed());
+    if (member == Member::kSessionLog && static_cast<std::uint32_t>(status) == kStart) {
+      sessions.begin(columns.pushed(), step);
+    }
     return true;
   }
 
  private:
+  enum class Member { kOther, kFileVersion, kSessionLog };
   enum class What { kOther, kSimple, kTensor };
+
+  static constexpr std::uint32_t kStart = 1;  // SessionLog.SessionStatus
 
   struct Value {
     Bytes tag{nullptr, 0};
@@ -61,6 +79,19 @@ class EventDecoder {
     What what = What::kOther;
     double number = 0;
   };
+
+  static bool session_log(Bytes message, std::uint64_t& status) {
+    Message in(message);
+    std::uint32_t key;
+    while (in.next(key)) {
+      if (key == field(1, kVarint)) {
+        status = in.varint();
+      } else {
+        in.skip(key);
+      }
+    }
+    return in.ok();
+  }
 
   bool summary(Bytes message) {
     Message in(message);

@@ -14,6 +14,7 @@
 #include "columns.hpp"
 #include "crc32c.hpp"
 #include "event_decoder.hpp"
+#include "sessions.hpp"
 
 namespace ewma {
 
@@ -75,6 +76,7 @@ class EventReader {
   const DamageCount& damage(Damage kind) const { return damage_[static_cast<std::size_t>(kind)]; }
   const Tags& tags() const { return tags_; }
   Columns& columns() { return columns_; }
+  const Sessions& sessions() const { return sessions_; }
 
  private:
   static constexpr std::size_t kHeader = 12;
@@ -102,7 +104,7 @@ class EventReader {
       const Bytes data{p + kHeader, static_cast<std::size_t>(size_) - kHeader - kFooter};
       if (load_le<std::uint32_t>(data.data + data.size) != masked_crc32c(data.data, data.size)) {
         note(Damage::kData);
-      } else if (!decoder_.decode(data, tags_, columns_)) {
+      } else if (!decoder_.decode(data, tags_, columns_, sessions_)) {
         note(Damage::kEvent);
       }
     }
@@ -132,6 +134,7 @@ class EventReader {
   EventDecoder decoder_;
   Tags tags_;
   Columns columns_;
+  Sessions sessions_;
 };
 
 }  // namespace ewma

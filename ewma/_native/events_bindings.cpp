@@ -49,6 +49,15 @@ nb::list tags(const ewma::EventReader& reader) {
   return names;
 }
 
+nb::list sessions(const ewma::EventReader& reader) {
+  nb::list all;
+  for (const ewma::Session& session : reader.sessions().all()) {
+    all.append(nb::make_tuple(session.row,
+                              session.has_step ? nb::object(nb::int_(session.step)) : nb::none()));
+  }
+  return all;
+}
+
 template <ewma::Damage kind>
 nb::tuple damage(const ewma::EventReader& reader) {
   const ewma::DamageCount& count = reader.damage(kind);
@@ -80,6 +89,11 @@ void bind_events(nb::module_& m) {
            "wall time and value.")
       .def_prop_ro("tags", &tags, nb::sig("def tags(self) -> list[bytes]"),
                    "The tags that have points, in the order of their first one.")
+      .def_prop_ro(
+          "sessions", &sessions, nb::sig("def sessions(self) -> list[tuple[int, int | None]]"),
+          "Where a training began again, or for the first time with a step: the row of the "
+          "first point after it, counting all rows read, and the step that a SessionLog "
+          "START says.")
       .def_prop_ro("offset", &ewma::EventReader::offset, "Where the record under way begins.")
       .def_prop_ro("needed", &ewma::EventReader::needed,
                    "Bytes of the record under way known to be missing; 0 between records.")

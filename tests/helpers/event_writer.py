@@ -96,6 +96,10 @@ def file_version() -> bytes:
     return double(1, 1.5e9) + message(3, b"brain.Event:2")
 
 
+def session_start(step: int) -> bytes:
+    return double(1, 1.5e9) + integer(2, step) + message(7, integer(1, 1))
+
+
 def event_file(*events: bytes) -> bytes:
     return b"".join(map(record, [file_version(), *events]))
 
