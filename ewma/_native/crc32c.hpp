@@ -53,9 +53,10 @@ constexpr Crc32cTables make_crc32c_tables() {
 inline constexpr Crc32cTables kCrc32cTables = make_crc32c_tables();
 
 // Slicing by 8: eight look-ups that do not wait for each other.
-inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n) {
+inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n,
+                                     std::uint32_t before = 0) {
   const Crc32cTables& t = kCrc32cTables;
-  std::uint32_t crc = 0xFFFFFFFFu;
+  std::uint32_t crc = ~before;
   for (; n >= 8; p += 8, n -= 8) {
     const std::uint64_t w = load_le<std::uint64_t>(p) ^ crc;
     crc = t[7][w & 255] ^ t[6][(w >> 8) & 255] ^ t[5][(w >> 16) & 255] ^ t[4][(w >> 24) & 255] ^
@@ -67,8 +68,9 @@ inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n) {
 
 #if defined(EWMA_CRC32C_SSE42)
 
-EWMA_TARGET_SSE42 inline std::uint32_t crc32c_sse42(const std::uint8_t* p, std::size_t n) {
-  std::uint64_t wide = 0xFFFFFFFFu;
+EWMA_TARGET_SSE42 inline std::uint32_t crc32c_sse42(const std::uint8_t* p, std::size_t n,
+                                                    std::uint32_t before) {
+  std::uint64_t wide = ~before;
   for (; n >= 8; p += 8, n -= 8) wide = _mm_crc32_u64(wide, load_le<std::uint64_t>(p));
   auto crc = static_cast<std::uint32_t>(wide);
   if ((n & 4) != 0) {
@@ -90,13 +92,17 @@ inline bool has_sse42() {
 #endif
 }
 
-using Crc32c = std::uint32_t (*)(const std::uint8_t*, std::size_t);
-inline const Crc32c crc32c = has_sse42() ? crc32c_sse42 : crc32c_portable;
+inline const auto crc32c_of_this_machine = has_sse42() ? crc32c_sse42 : crc32c_portable;
+
+// `before` is the checksum of what comes before the data, to go on from.
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n, std::uint32_t before = 0) {
+  return crc32c_of_this_machine(p, n, before);
+}
 
 #elif defined(EWMA_CRC32C_ARM)
 
-inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) {
-  std::uint32_t crc = 0xFFFFFFFFu;
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n, std::uint32_t before = 0) {
+  std::uint32_t crc = ~before;
   for (; n >= 8; p += 8, n -= 8) crc = __crc32cd(crc, load_le<std::uint64_t>(p));
   for (; n > 0; ++p, --n) crc = __crc32cb(crc, *p);
   return ~crc;
@@ -104,13 +110,14 @@ inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) {
 
 #else
 
-inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) { return crc32c_portable(p, n); }
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n, std::uint32_t before = 0) {
+  return crc32c_portable(p, n, before);
+}
 
 #endif
 
 // What a record stores: a checksum of data that holds checksums would be weak without the mask.
-inline std::uint32_t masked_crc32c(const std::uint8_t* p, std::size_t n) {
-  const std::uint32_t crc = crc32c(p, n);
+constexpr std::uint32_t masked(std::uint32_t crc) {
   return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
 }
 

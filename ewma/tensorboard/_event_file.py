@@ -22,7 +22,7 @@ def read_event_file(
     Whatever is wrong is reported; the parser that is returned has everything that is good.
     `advance` is told the bytes of each chunk.
     """
-    reader = EventReader()
+    reader = EventReader(expected=os.stat(path).st_size)
     done = 0
     left = 0
     failure: OSError | None = None
