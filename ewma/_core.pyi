@@ -31,9 +31,9 @@ class EventReader:
     Reads one event file that is pushed in, chunk by chunk. Not for two threads at once.
     """
 
-    def __init__(self, verify: str = 'scalars', wanted: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(self, verify: str = 'scalars', wanted: Callable[[bytes], bool] | None = None, expected: int = 0) -> None:
         """
-        verify says of which records to compare the data's checksum: 'all', those with 'scalars' that are wanted, 'none'. wanted is asked once a tag.
+        verify says of which records to compare the data's checksum: 'all', those with 'scalars' that are wanted, 'none'. wanted is asked once a tag. expected is the size of the file, if known.
         """
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:

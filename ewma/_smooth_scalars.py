@@ -11,6 +11,7 @@ from ewma._decay import beta_from
 from ewma._smooth import smooth
 from ewma.tensorboard import read_scalars
 from ewma.tensorboard._columns import ScalarColumns
+from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._name_filter import Patterns
 from ewma.tensorboard._read import Paths
 
@@ -28,13 +29,14 @@ def smooth_scalars(
     halflife: float | None = None,
     tags: Patterns = None,
     runs: Patterns = None,
+    verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
     """Read every scalar point in event files and smooth each run and tag on its own.
 
     Parameters
     ----------
-    path, tags, runs, errors
+    path, tags, runs, verify, errors
         As for `read_scalars`.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9.
@@ -58,7 +60,7 @@ def smooth_scalars(
     ['run', 'tag', 'step', 'wall_time', 'value', 'smoothed']
     """
     beta = beta_from(beta, alpha, com, span, halflife)
-    frame = read_scalars(path, tags=tags, runs=runs, errors=errors)
+    frame = read_scalars(path, tags=tags, runs=runs, verify=verify, errors=errors)
     frame["smoothed"] = smooth_columns(ScalarColumns.from_pandas(frame), beta)
     return frame
 

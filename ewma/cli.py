@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
@@ -27,6 +27,7 @@ from ewma.report import (
     write_csv,
 )
 from ewma.tensorboard._columns import ScalarColumns
+from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._problems import UNREADABLE, WARNING, shown
 from ewma.tensorboard._read import load_scalars
 
@@ -92,6 +93,13 @@ class _Command(click.Command):
     type=click.Choice(["step", "relative", "wall"]),
     help="What a picture's x axis shows.  [default: step]",
 )
+@click.option(
+    "--verify",
+    type=click.Choice(get_args(Verify)),
+    default="scalars",
+    show_default=True,
+    help="Of which records to compare the checksum; images and the like are passed over.",
+)
 @click.option("--list", "list_only", is_flag=True, help="List runs, tags and points, and stop.")
 @click.option(
     "--version",
@@ -109,6 +117,7 @@ def main(
     tags: tuple[str, ...],
     runs: tuple[str, ...],
     x: str | None,
+    verify: Verify,
     list_only: bool,
     **decay: float | None,
 ) -> None:
@@ -142,7 +151,7 @@ def main(
     elif sys.stdout is None:  # closed by a shell's >&-
         _refuse("there is no standard output to write to; open it, or add -o FILE.")
 
-    exit_code, columns = _load(paths, tags, runs)
+    exit_code, columns = _load(paths, tags, runs, verify)
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
@@ -185,11 +194,13 @@ def _refuse_to_replace(output: Path) -> NoReturn:
 
 
 def _load(
-    paths: tuple[str, ...], tags: tuple[str, ...], runs: tuple[str, ...]
+    paths: tuple[str, ...], tags: tuple[str, ...], runs: tuple[str, ...], verify: Verify
 ) -> tuple[int, ScalarColumns]:
     """Return the exit code so far and the columns; say on stderr what was wrong."""
     with _ProgressBar() as progress:
-        columns, problems = load_scalars(paths, tags=tags, runs=runs, progress=progress)
+        columns, problems = load_scalars(
+            paths, tags=tags, runs=runs, verify=verify, progress=progress
+        )
     for problem in problems:
         kind = "warning" if problem.exit_code == WARNING else "error"
         click.echo(f"ewma-smooth: {kind}: {problem}", err=True)

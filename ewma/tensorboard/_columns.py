@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -102,16 +102,18 @@ class ScalarColumns:
         )
 
 
-@dataclass(slots=True)
 class ColumnsBuilder:
-    """Collects the points of one file after the other."""
+    """Joins the points of one file after the other, without ever holding them twice."""
 
-    _names: dict[str, int] = field(default_factory=dict)
-    _runs: list[tuple[str, int]] = field(default_factory=list)
-    _tag: list[npt.NDArray[np.int32]] = field(default_factory=list)
-    _step: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    _wall_time: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    _value: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._runs: list[tuple[str, int]] = []
+        self._share = 0.0
+        self._rows = 0
+        self._tag = np.empty(0, np.int32)
+        self._step = np.empty(0, np.int64)
+        self._wall_time = np.empty(0, np.float64)
+        self._value = np.empty(0, np.float64)
 
     def add(
         self,
@@ -121,20 +123,33 @@ class ColumnsBuilder:
         step: npt.NDArray[np.int64],
         wall_time: npt.NDArray[np.float64],
         value: npt.NDArray[np.float64],
+        share: float = 0.0,
     ) -> None:
-        """Add rows whose `tag` counts in `tag_names`, all of them there; runs come sorted."""
+        """Add rows whose `tag` counts in `tag_names`, all of them there; runs come sorted.
+
+        `share` is the part of all rows to come that this is estimated to be.
+        """
+        self._share += share
         if len(tag) == 0:
             return
         # Two tags that are not UTF-8 can look the same; they become one.
         codes = [self._names.setdefault(name, len(self._names)) for name in tag_names]
         self._runs.append((run, len(tag)))
-        self._tag.append(_translate(tag, codes))
-        self._step.append(step)
-        self._wall_time.append(wall_time)
-        self._value.append(value)
+        start, end = self._rows, self._rows + len(tag)
+        self._rows = end
+        if start == 0:
+            self._tag = _translated(tag, codes)
+            self._step, self._wall_time, self._value = step, wall_time, value
+            return
+        if end > len(self._step):
+            self._grow(start, end)
+        self._tag[start:end] = _translated(tag, codes)
+        self._step[start:end] = step
+        self._wall_time[start:end] = wall_time
+        self._value[start:end] = value
 
     def finish(self) -> ScalarColumns:
-        """Join what was added. The builder is empty afterwards, which halves the peak memory."""
+        """Return what was added; nothing can be added afterwards."""
         run_names = sorted({name for name, _ in self._runs})
         run_code = {name: code for code, name in enumerate(run_names)}
         tag_names = sorted(self._names)
@@ -145,28 +160,54 @@ class ColumnsBuilder:
             np.array([run_code[name] for name, _ in self._runs], _code_type(len(run_names))),
             [rows for _, rows in self._runs],
         )
-        tag = np.array(tag_code, _code_type(len(tag_names)))[_join(self._tag, np.int32)]
         return ScalarColumns(
             run_names=run_names,
             tag_names=tag_names,
             run=run,
-            tag=tag,
-            step=_join(self._step, np.int64),
-            wall_time=_join(self._wall_time, np.float64),
-            value=_join(self._value, np.float64),
+            tag=_looked_up(np.array(tag_code, _code_type(len(tag_names))), self._tag[: self._rows]),
+            step=_cut(self._step, self._rows),
+            wall_time=_cut(self._wall_time, self._rows),
+            value=_cut(self._value, self._rows),
         )
 
+    def _grow(self, rows: int, needed: int) -> None:
+        """Make room for all rows there will be, or for twice as many: memory is lent as used."""
+        share = min(self._share, 1.0)
+        estimate = int(1.02 * needed / share) if share > 1 / 16 else 16 * needed
+        size = max(estimate, 2 * rows, needed)
+        self._tag = _moved(self._tag, rows, size)
+        self._step = _moved(self._step, rows, size)
+        self._wall_time = _moved(self._wall_time, rows, size)
+        self._value = _moved(self._value, rows, size)
 
-def _translate(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.int32]:
-    if codes == list(range(len(codes))):
-        return tag
-    return np.array(codes, np.int32)[tag]
+
+def _translated(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.int32]:
+    return tag if codes == list(range(len(codes))) else _looked_up(np.array(codes, np.int32), tag)
 
 
-def _join(parts: list[npt.NDArray[T]], dtype: type[T]) -> npt.NDArray[T]:
-    joined = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
-    parts.clear()
-    return joined
+def _looked_up(codes: npt.NDArray[T], tag: npt.NDArray[np.int32]) -> npt.NDArray[T]:
+    """Return `codes[tag]`, for which NumPy would first copy all of `tag` to 64 bits."""
+    out = np.empty(len(tag), codes.dtype)
+    for start in range(0, len(tag), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        out[block] = codes[tag[block]]
+    return out
+
+
+_BLOCK = 1 << 15
+
+
+def _moved(column: npt.NDArray[T], rows: int, size: int) -> npt.NDArray[T]:
+    larger = np.empty(size, column.dtype)
+    larger[:rows] = column[:rows]
+    return larger
+
+
+def _cut(column: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
+    """Return the first rows, and the memory behind them to the system."""
+    if len(column) > rows:
+        column.resize(rows, refcheck=False)
+    return column
 
 
 def _code_type(names: int) -> npt.DTypeLike:

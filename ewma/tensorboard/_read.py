@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-import numpy as np
+from contextlib import closing
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from ewma._warnings import warn
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns
-from ewma.tensorboard._event_file import read_event_file
+from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._files import Run, find_runs
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import UNREADABLE, Problem
+from ewma.tensorboard._read_files import read_files, tag_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,15 +22,13 @@ AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Paths: TypeAlias = AnyPath | Sequence[AnyPath]
 Progress: TypeAlias = Callable[[int, int], None]
 
-# The chunk stays in the processor's cache between the disk and the parser.
-_CHUNK = 1 << 18
-
 
 def read_scalars(
     path: Paths,
     *,
     tags: Patterns = None,
     runs: Patterns = None,
+    verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
     """Read every scalar point in TensorBoard's event files.
@@ -43,7 +40,13 @@ def read_scalars(
         the files whose name contains ``tfevents`` are read, in name order, as one run.
     tags, runs
         Shell patterns (``"loss*"``), one or several: only what matches one of them is read.
-        ``*`` also stands for ``/``.
+        ``*`` also stands for ``/``. The rest is not kept while reading, and takes less time.
+    verify
+        Which checksums to compare, and so which damage is seen: ``"all"``, of every record;
+        ``"scalars"``, not of points that `tags` leaves out, nor of records of more than 16 KiB
+        that hold an image, a histogram, a graph or the like and nothing else: the file is not
+        even read where they stand; ``"none"``, of no record. That of a record's length is always
+        compared: without it the next record is not found.
     errors
         What to do about input that is damaged or not there. ``"warn"``: one `EwmaWarning` for
         each problem, and everything good is returned. ``"raise"``: the first problem is raised.
@@ -64,7 +67,7 @@ def read_scalars(
     ------
     FileNotFoundError, PermissionError, OSError, ValueError
         If nothing could be read; with ``errors="raise"``, for any problem. Also `ValueError` for
-        another value of `errors` and for no path at all.
+        another value of `errors` or `verify` and for no path at all.
 
     Examples
     --------
@@ -76,8 +79,8 @@ def read_scalars(
     if errors not in ("warn", "raise"):
         raise ValueError(f"errors must be 'warn' or 'raise', not {errors!r}")
     if errors == "raise":
-        return _load(path, tags, runs, None, _raise).to_pandas()
-    columns, problems = load_scalars(path, tags=tags, runs=runs)
+        return _load(path, tags, runs, verify, None, _raise).to_pandas()
+    columns, problems = load_scalars(path, tags=tags, runs=runs, verify=verify)
     fatal = [problem for problem in problems if problem.exit_code == UNREADABLE]
     if len(columns) == 0 and fatal:
         _raise(fatal[0])
@@ -91,14 +94,16 @@ def load_scalars(
     *,
     tags: Patterns = None,
     runs: Patterns = None,
+    verify: Verify = "scalars",
     progress: Progress | None = None,
 ) -> tuple[ScalarColumns, list[Problem]]:
     """Read as `read_scalars` does, and return what was wrong instead of raising it.
 
-    `progress` is called after each chunk, with the bytes done and the bytes in all.
+    `progress` is called after each chunk, with the bytes done and the bytes in all: by several
+    threads, but by one at a time.
     """
     problems: list[Problem] = []
-    return _load(path, tags, runs, progress, problems.append), problems
+    return _load(path, tags, runs, verify, progress, problems.append), problems
 
 
 def _raise(problem: Problem) -> None:
@@ -109,9 +114,12 @@ def _load(
     path: Paths,
     tags: Patterns,
     runs: Patterns,
+    verify: Verify,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> ScalarColumns:
+    if verify not in get_args(Verify):
+        raise ValueError(f"verify must be 'all', 'scalars' or 'none', not {verify!r}")
     paths = _as_paths(path)
     given = ", ".join(paths)
     wanted_tag, wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
@@ -119,7 +127,7 @@ def _load(
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
-    columns, others = _read_runs(wanted, wanted_tag, progress, report)
+    columns, others = _read_runs(wanted, wanted_tag, verify, progress, report)
     if len(columns) == 0 and others:
         report(wanted_tag.nothing_left(given, others))
     return columns
@@ -128,14 +136,15 @@ def _load(
 def _read_runs(
     runs: list[Run],
     wanted_tag: NameFilter,
+    verify: Verify,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> tuple[ScalarColumns, set[str]]:
     """Return the points, and the tags that the filter left out."""
     builder = ColumnsBuilder()
     others: set[str] = set()
-    buffer = memoryview(bytearray(_CHUNK))
-    total = sum(file.size for run in runs for file in run.files)
+    files = [(run, file) for run in runs for file in run.files]
+    total = sum(file.size for _, file in files)
     done = 0
 
     def advance(count: int) -> None:
@@ -145,21 +154,14 @@ def _read_runs(
         if progress is not None:
             progress(done, total)
 
-    for run in runs:
-        for file in run.files:
-            before = done
-            reader = read_event_file(file.path, buffer, report, advance)
-            advance(max(before + file.size - done, 0))  # what damage made it leave out
-            names = [name.decode("utf-8", "backslashreplace") for name in reader.tags]
-            keep = np.array([wanted_tag(name) for name in names], bool)
-            tag, step, wall_time, value = reader.take()
-            if not keep.all():
-                others.update(itertools.compress(names, ~keep))
-                names = list(itertools.compress(names, keep))
-                rows = keep[tag]
-                tag = (np.cumsum(keep, dtype=np.int32) - np.int32(1))[tag[rows]]
-                step, wall_time, value = step[rows], wall_time[rows], value[rows]
-            builder.add(run.name, names, tag, step, wall_time, value)
+    readings = read_files([file for _, file in files], wanted_tag, verify, advance)
+    with closing(readings):
+        for (run, file), (reader, problems) in zip(files, readings, strict=True):
+            for problem in problems:
+                report(problem)
+            others.update(map(tag_name, reader.left_out))
+            names = [tag_name(tag) for tag in reader.tags]
+            builder.add(run.name, names, *reader.take(), share=file.size / max(total, 1))
     return builder.finish(), others
 
 

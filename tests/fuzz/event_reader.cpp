@@ -140,7 +140,7 @@ void check(const std::uint8_t* p, std::size_t n) {
   if (undamaged) put_right(data, (how & 2) != 0);
   // A long record comes of a short input: one of its bytes is repeated.
   if ((how & 4) != 0 && data.size() > 40) {
-    data.insert(data.begin() + 40, std::size_t{1} << 15, data[39]);
+    data.insert(data.begin() + 40, (std::size_t{1} << 14) + 64, data[39]);
     if (undamaged) put_right(data, true);
   }
 

@@ -98,5 +98,9 @@ def test_the_member_that_counts_is_protobufs(parts):
     expected = Event.FromString(data)
     started = expected.HasField("session_log") and expected.session_log.status == SessionLog.START
     assert sessions(POINT, data) == (
-        [(1, expected.step)] if started else [(1, None)] if expected.HasField("file_version") else []
+        [(1, expected.step)]
+        if started
+        else [(1, None)]
+        if expected.HasField("file_version")
+        else []
     )
