@@ -15,8 +15,10 @@ from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING, Problem, un
 Verify: TypeAlias = Literal["all", "scalars", "none"]
 """Of which records to compare the data's checksum."""
 
-# A shorter stretch of a file is read sooner than gone over: what comes after it is read with it.
-_WORTH_A_SEEK = 1 << 18
+# A shorter stretch is read sooner than gone over.
+_WORTH_A_SEEK = 1 << 15
+# After a stretch that was gone over there is often another one soon.
+_AFTER_A_SEEK = 1 << 14
 
 
 def read_event_file(
@@ -38,7 +40,9 @@ def read_event_file(
     failure: OSError | None = None
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-            while count := stream.readinto(buffer):
+            size = len(buffer)
+            while count := stream.readinto(buffer[:size]):
+                size = min(2 * size, len(buffer))
                 reader.feed(buffer[:count])
                 left = _left(stream, done + count) if reader.needed > 0 else 0
                 # Never wait for, nor keep, a record that the file has no room for.
@@ -47,6 +51,7 @@ def read_event_file(
                     skipped = reader.skippable
                     stream.seek(skipped, os.SEEK_CUR)
                     reader.skip(skipped)
+                    size = _AFTER_A_SEEK
                     count += skipped
                     left -= skipped
                 done += count
