@@ -137,8 +137,12 @@ def _image(step: int, data: bytes) -> bytes:
 
 
 def _event(step: int, value: bytes) -> bytes:
-    return b"\x09" + struct.pack("<d", 1.7e9 + step) + b"\x10" + _varint(step) + _message(
-        5, _message(1, value)
+    return (
+        b"\x09"
+        + struct.pack("<d", 1.7e9 + step)
+        + b"\x10"
+        + _varint(step)
+        + _message(5, _message(1, value))
     )
 
 

@@ -132,8 +132,8 @@ class EventDecoder {
     }
     const auto left = static_cast<std::uint32_t>(end - p);
     if (left < 4 || left > 2 + 127) return false;
-    const std::uint32_t heads = field(5, kBytes) | (left - 2) << 8 | field(1, kBytes) << 16 |
-                                (left - 4) << 24;
+    const std::uint32_t heads =
+        field(5, kBytes) | (left - 2) << 8 | field(1, kBytes) << 16 | (left - 4) << 24;
     if (load_le<std::uint32_t>(p) != heads) return false;
     const Bytes value{p + 4, left - 4};
     if (!tag.form.fits(value)) return false;

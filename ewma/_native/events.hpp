@@ -137,8 +137,8 @@ class EventReader {
   std::size_t pass_over(const std::uint8_t* p, std::size_t n) {
     const std::uint64_t data = size_ - kFooter;
     const bool in_data = arrived_ < data;
-    const auto used = static_cast<std::size_t>(
-        std::min<std::uint64_t>((in_data ? data : size_) - arrived_, n));
+    const auto used =
+        static_cast<std::size_t>(std::min<std::uint64_t>((in_data ? data : size_) - arrived_, n));
     if (verify_ == Verify::kAll && !is_too_long()) {
       if (in_data) {
         crc_ = crc32c(p, used, crc_);
@@ -184,8 +184,8 @@ class EventReader {
     const bool is_event = decoder_.parse(data, tags_);
     const bool check = !is_event || verify_ == Verify::kAll ||
                        (verify_ == Verify::kScalars && !decoder_.is_left_out());
-    if (check && load_le<std::uint32_t>(data.data + data.size) !=
-                     masked(crc32c(data.data, data.size))) {
+    if (check &&
+        load_le<std::uint32_t>(data.data + data.size) != masked(crc32c(data.data, data.size))) {
       note(Damage::kData);
     } else if (!is_event) {
       note(Damage::kEvent);

@@ -54,9 +54,8 @@ void feed(ewma::EventReader& reader, nb::handle chunk) {
 
 nb::tuple take(ewma::EventReader& reader) {
   const std::size_t size = reader.columns().size();
-  return reader.columns().hand_over([size](auto... columns) {
-    return nb::make_tuple(to_numpy(std::move(columns), size)...);
-  });
+  return reader.columns().hand_over(
+      [size](auto... columns) { return nb::make_tuple(to_numpy(std::move(columns), size)...); });
 }
 
 nb::list names(const std::vector<const ewma::Tag*>& tags) {
@@ -98,8 +97,8 @@ void bind_events(nb::module_& m) {
   nb::class_<ewma::EventReader>(
       m, "EventReader",
       "Reads one event file that is pushed in, chunk by chunk. Not for two threads at once.")
-      .def("__init__", &construct, nb::arg("verify") = "scalars",
-           nb::arg("wanted") = nb::none(), nb::arg("expected") = 0,
+      .def("__init__", &construct, nb::arg("verify") = "scalars", nb::arg("wanted") = nb::none(),
+           nb::arg("expected") = 0,
            nb::sig("def __init__(self, verify: str = 'scalars', "
                    "wanted: collections.abc.Callable[[bytes], bool] | None = None, "
                    "expected: int = 0) -> None"),

@@ -223,7 +223,7 @@ class Tensor {
   Bytes place(Typed type, std::size_t size) const {
     const Bytes bytes = content_.size > 0 ? content_ : at_;
     return bytes.size == size && (content_.size > 0 || count_[type] == 1) ? bytes
-                                                                           : Bytes{nullptr, 0};
+                                                                          : Bytes{nullptr, 0};
   }
 
   template <class T>

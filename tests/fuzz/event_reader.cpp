@@ -3,8 +3,6 @@
 // The first bytes of an input choose how the rest is read: whether its checksums are put right
 // first, so that damage reaches the protobuf decoder; where it is cut into chunks; which tags are
 // wanted. With libFuzzer this is a target; with EWMA_FUZZ_STANDALONE a program of its own.
-#include "../../ewma/_native/events.hpp"
-
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -15,19 +13,22 @@
 #include <utility>
 #include <vector>
 
+#include "../../ewma/_native/events.hpp"
+
 namespace {
 
 using namespace ewma;
 
-#define EXPECT(condition)                                              \
-  do {                                                                 \
-    if (!(condition)) {                                                \
+#define EXPECT(condition)                                             \
+  do {                                                                \
+    if (!(condition)) {                                               \
       std::fprintf(stderr, "%d: not so: %s\n", __LINE__, #condition); \
-      std::abort();                                                    \
-    }                                                                  \
+      std::abort();                                                   \
+    }                                                                 \
   } while (false)
 
-using Row = std::tuple<std::string, std::int64_t, std::uint64_t, std::uint64_t>;  // bits: NaN == NaN
+using Row =
+    std::tuple<std::string, std::int64_t, std::uint64_t, std::uint64_t>;  // bits: NaN == NaN
 
 struct Result {
   std::vector<Row> rows;
@@ -81,8 +82,7 @@ Result read(const std::vector<std::uint8_t>& data, Verify verify, const Tags::Fi
   const std::size_t size = reader.columns().size();
   reader.columns().hand_over([&](auto tag, auto step, auto wall_time, auto value) {
     for (std::size_t i = 0; i < size; ++i) {
-      EXPECT(tag[i] >= 0 &&
-             static_cast<std::size_t>(tag[i]) < reader.tags().with_points().size());
+      EXPECT(tag[i] >= 0 && static_cast<std::size_t>(tag[i]) < reader.tags().with_points().size());
       result.rows.emplace_back(reader.tags().with_points()[tag[i]]->name, step[i],
                                bit_cast<std::uint64_t>(wall_time[i]),
                                bit_cast<std::uint64_t>(value[i]));
