@@ -44,6 +44,12 @@ def _reading(folder: Path) -> Iterator[Row]:
     return reading.measure(folder)
 
 
+def _logs(folder: Path) -> Iterator[Row]:
+    import large_logs
+
+    return large_logs.measure(folder)
+
+
 def _processes(folder: Path) -> Iterator[Row]:
     import processes
 
@@ -60,6 +66,7 @@ GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "arrays": _arrays,
     "options": _options,
     "reading": _reading,
+    "logs": _logs,
     "processes": _processes,
     "optimizer": _optimizer,
 }

@@ -4,14 +4,18 @@ import random
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 from event_writer import curve, event, event_file, record, simple
 
 import ewma
-from ewma.tensorboard import _read_files
+from ewma.tensorboard import _event_file, _read_files
+from ewma.tensorboard._files import find_runs
+from ewma.tensorboard._name_filter import NameFilter
 from ewma.tensorboard._read import load_scalars
+from ewma.tensorboard._read_files import read_files
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +59,10 @@ def test_the_same_as_by_one(folder, threads, options):
         assert problems == one_problems
 
 
-def test_progress_is_told_by_one_thread_at_a_time(folder, threads):
+def test_progress_is_told_by_one_thread_at_a_time(folder, threads, monkeypatch):
     threads(4)
+    monkeypatch.setattr(_read_files, "_CHUNK", 1 << 10)
+    before = sys.getswitchinterval()
     inside = threading.Lock()
     calls = []
     ids = set()
@@ -67,7 +73,11 @@ def test_progress_is_told_by_one_thread_at_a_time(folder, threads):
         ids.add(threading.get_ident())
         inside.release()
 
-    load_scalars(folder, progress=progress)
+    sys.setswitchinterval(1e-6)
+    try:
+        load_scalars(folder, progress=progress)
+    finally:
+        sys.setswitchinterval(before)
     done = [done for done, _ in calls]
     assert done == sorted(done)
     assert set(calls[-1]) == {sum(file.stat().st_size for file in folder.rglob("*tfevents*"))}
@@ -100,6 +110,32 @@ def test_an_interrupt_ends_it(folder, threads):
     with pytest.raises(KeyboardInterrupt):
         load_scalars(folder, progress=interrupted)
     assert threading.active_count() == before
+
+
+def test_files_under_way_are_left_where_they_are(tmp_path, threads, monkeypatch):
+    """The second file waits after its first chunk until nobody wants it any more."""
+    threads(2)
+    (tmp_path / "1.tfevents").write_bytes(record(event(1, simple("a", 2))))
+    (tmp_path / "2.tfevents").write_bytes(record(event(1, simple("b", 2))) * 30_000)
+    unwanted = threading.Event()
+    leave, left = ThreadPoolExecutor.__exit__, _event_file._left
+
+    def leaving(*args):
+        unwanted.set()
+        return leave(*args)
+
+    def waiting(*args):
+        assert unwanted.wait(60)
+        return left(*args)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "__exit__", leaving)
+    monkeypatch.setattr(_event_file, "_left", waiting)
+    (run,) = find_runs([str(tmp_path)], pytest.fail)
+    counts = []
+    reading = read_files(run.files, NameFilter("tag", None), "all", counts.append)
+    assert next(reading).reader.tags == [b"a"]
+    reading.close()
+    assert sum(counts) < 1000
 
 
 def test_few_bytes_take_no_threads(folder, monkeypatch):
