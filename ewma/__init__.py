@@ -21,12 +21,14 @@ from ewma._variance import std, var
 from ewma._warnings import EwmaWarning
 
 if TYPE_CHECKING:
+    from ewma._aggregate import aggregate
     from ewma._plot import plot
     from ewma._smooth_scalars import smooth_scalars
     from ewma.tensorboard import read_scalars
 
 __all__ = [
     "EwmaWarning",
+    "aggregate",
     "gain",
     "plot",
     "read_scalars",
@@ -39,6 +41,7 @@ __all__ = [
 
 # What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.
 _LATER = {
+    "aggregate": "ewma._aggregate",
     "plot": "ewma._plot",
     "read_scalars": "ewma.tensorboard",
     "smooth_scalars": "ewma._smooth_scalars",

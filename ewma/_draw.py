@@ -1,5 +1,7 @@
 """The picture: one panel a tag, one colour a run, the raw curve faint behind the smoothed one.
 
+Of several runs together the mean is drawn, and a band around it instead of a raw curve.
+
 It knows matplotlib and NumPy and nothing of where the curves come from. Figures are built without
 pyplot, so nothing global is touched and no display is needed.
 """
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 DPI = 150
 RAW_ALPHA = 0.25
+BAND_ALPHA = 0.2
 TITLE = 9.5  # points
 LEGEND_WIDTH = 260.0  # points: the longest name in the legend
 
@@ -64,8 +67,40 @@ class Curve:
     smoothed: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """The mean of a group of runs under one tag, and how far they spread.
+
+    Parameters
+    ----------
+    run, tag
+        The group, which has a colour as a run has, and its panel.
+    x
+        As of a `Curve`.
+    low, mean, high
+        Values, shape (n,). Where low or high is not finite, there is no band.
+    """
+
+    run: str
+    tag: str
+    x: NDArray[Any]
+    low: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @property
+    def raw(self) -> NDArray[np.float64]:
+        """What lies around the line, for the limits of y."""
+        return np.concatenate([self.low, self.high])
+
+    @property
+    def smoothed(self) -> NDArray[np.float64]:
+        """The line."""
+        return self.mean
+
+
 def draw(
-    curves: Sequence[Curve],
+    curves: Sequence[Curve | Band],
     *,
     x_label: str = "step",
     note: str = "",
@@ -75,7 +110,7 @@ def draw(
     """Draw curves, one panel a tag in the order in which the tags first appear.
 
     The limits of y hold every smoothed point. A raw outlier is cut off where showing it would take
-    more than half of what the smoothed curves and 98 % of the raw points need.
+    more than half of what the smoothed curves and 98 % of the raw points need; and so is a band.
 
     Parameters
     ----------
@@ -109,7 +144,7 @@ def draw(
     """
     if not curves:
         raise ValueError("there must be at least one curve to draw, got none")
-    panels: dict[str, list[Curve]] = {}
+    panels: dict[str, list[Curve | Band]] = {}
     for curve in curves:
         panels.setdefault(curve.tag, []).append(curve)
     runs = list(dict.fromkeys(curve.run for curve in curves))
@@ -154,7 +189,7 @@ def run_colours(count: int) -> list[Any]:
     return list(colormaps["turbo"](np.linspace(0.03, 0.97, count)))
 
 
-def y_limits(curves: Iterable[Curve]) -> tuple[float, float] | None:
+def y_limits(curves: Iterable[Curve | Band]) -> tuple[float, float] | None:
     """Return the limits of y for one panel, or None if it has no finite value.
 
     All smoothed values lie within. So do the raw ones from the 1st to the 99th percentile, and the
@@ -186,7 +221,7 @@ def _clipped(*limits: float) -> list[float]:
 
 def _draw_panel(
     place: Axes,
-    curves: Sequence[Curve],
+    curves: Sequence[Curve | Band],
     colours: dict[str, Any],
     labeller: Labeller,
     width: float,
@@ -208,7 +243,12 @@ def _draw_panel(
         raw: dict[str, Any] = {"alpha": alpha, "linewidth": 0.8, "zorder": 2.0, "label": "_raw"}
         label = labeller.fit(curve.run, LEGEND_WIDTH, SMALL)
         smooth: dict[str, Any] = {"linewidth": 1.4, "zorder": 2.5, "label": label}
-        for values, style in ((curve.raw, raw), (curve.smoothed, smooth)):
+        lines = [(curve.smoothed, smooth)]
+        if isinstance(curve, Band):
+            _draw_band(place, x, curve, colour, columns)
+        else:
+            lines.insert(0, (curve.raw, raw))
+        for values, style in lines:
             y = np.clip(np.where(np.isfinite(values), values, np.nan), -HUGE, HUGE)
             kept = thin(x, y, columns)
             (line,) = place.plot(x[kept], y[kept], color=colour, **style)
@@ -227,6 +267,19 @@ def _draw_panel(
         limits and place.get_yscale() == "linear"
     ):  # a caller's logarithmic axis takes no negative limits
         place.set_ylim(*limits)
+
+
+def _draw_band(place: Axes, x: NDArray[np.float64], band: Band, colour: Any, columns: int) -> None:
+    there = np.isfinite(band.low) & np.isfinite(band.high)
+    low, high = (
+        np.clip(np.where(there, edge, np.nan), -HUGE, HUGE) for edge in (band.low, band.high)
+    )
+    kept = np.union1d(thin(x, low, columns), thin(x, high, columns))
+    style: dict[str, Any] = {"color": colour, "alpha": BAND_ALPHA, "zorder": 2.0, "label": "_band"}
+    place.fill_between(x[kept], low[kept], high[kept], linewidth=0, **style)
+    alone = kept[_alone(x[kept], low[kept])]
+    if len(alone):  # a band at one point has no width
+        place.vlines(x[alone], low[alone], high[alone], linewidth=3.0, **style)
 
 
 def _numbers(x: NDArray[Any]) -> tuple[NDArray[np.float64], bool]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
 import numpy as np
 
+from ewma._aggregate import AGGREGATE_COLUMNS
+from ewma._bands import BANDS, BandKind, band_edges, band_note
 from ewma._decay import DEFAULT_BETA
-from ewma._draw import Curve, draw
+from ewma._draw import Band, Curve, draw
 from ewma._smooth import smooth
 
 if TYPE_CHECKING:
@@ -36,13 +38,15 @@ def plot(
     span: float | None = None,
     halflife: float | None = None,
     x: Literal["step", "relative", "wall"] = "step",
+    band: BandKind = "std",
     axes: Axes | Iterable[Axes] | None = None,
 ) -> Figure:
     """Draw curves smoothed, with the raw ones faint behind them.
 
-    A DataFrame of scalars gets one panel a tag and one colour a run. Anything else gets one panel:
-    a Series or an array of one dimension is one curve, a DataFrame or an array of two is a curve a
-    column, against the index.
+    A DataFrame of scalars gets one panel a tag and one colour a run (a curve a segment, where it
+    tells these apart), one of `aggregate` the same as mean lines with bands. Anything else gets one
+    panel: a Series or an array of one dimension is one curve, a DataFrame or an array of two is a
+    curve a column, against the index.
 
     The limits of y hold every smoothed point. Raw outliers, beyond the 1st and 99th percentiles,
     are cut off where they would take much of the panel. A sample that is not finite is a gap.
@@ -51,14 +55,18 @@ def plot(
     ----------
     data
         A DataFrame of scalars (columns run, tag, step, value, and perhaps wall_time and smoothed,
-        as `ewma.read_scalars` and `ewma.smooth_scalars` return it), any other DataFrame (its
-        columns that are numbers are drawn), a Series, or an array.
+        as `ewma.read_scalars` and `ewma.smooth_scalars` return it), one of `ewma.aggregate`, any
+        other DataFrame (its columns that are numbers are drawn), a Series, or an array.
     beta, alpha, com, span, halflife
         How much to forget, as in `ewma.smooth`. With none of them, the column "smoothed" of a
-        DataFrame of scalars is drawn as it is, and all else is smoothed with beta = 0.9.
+        DataFrame of scalars and the statistics of `ewma.aggregate` are drawn as they are, and all
+        else is smoothed with beta = 0.9.
     x
         "step", "relative" (time since the first point of the run) or "wall" (date and time, UTC).
         The last two need a DataFrame of scalars with the column wall_time.
+    band
+        Around the mean of `ewma.aggregate`: "std", one standard deviation to either side, or
+        "range", from the lowest to the highest.
     axes
         Where to draw: one matplotlib Axes a panel. By default a new figure is made.
 
@@ -71,8 +79,9 @@ def plot(
     Raises
     ------
     ValueError
-        If `x` is none of the three or needs times that `data` does not have, if `data` is empty of
-        curves or has more than two dimensions, or if there are not as many axes as panels.
+        If `x` or `band` is none of its values, if `x` needs times that `data` does not have, if
+        `data` is empty of curves or has more than two dimensions, or if there are not as many axes
+        as panels.
     TypeError
         If `data` does not hold real numbers.
 
@@ -85,6 +94,8 @@ def plot(
     """
     if x not in X_KINDS:
         raise ValueError(f"x must be one of {', '.join(map(repr, X_KINDS))}, got {x!r}")
+    if band not in BANDS:
+        raise ValueError(f"band must be one of {', '.join(map(repr, BANDS))}, got {band!r}")
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     decay: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
@@ -93,6 +104,11 @@ def plot(
         curves, x_label = _scalar_curves(data, x, decay)
         note = smoothing_note(decay) if decay else ""
         return draw(curves, x_label=x_label, note=note, axes=axes)
+    if _is_frame(data) and set(data.columns) >= set(AGGREGATE_COLUMNS) and x == "step":
+        bands = _bands(data, decay, band)
+        note = band_note(int(data["count"].max()), band)
+        note += f"; {smoothing_note(decay)}" if decay else ""
+        return draw(bands, note=note, axes=axes)
     if x != "step":
         raise ValueError(
             f"x={x!r} needs a DataFrame of scalars, with the columns run, tag, step, wall_time and "
@@ -181,11 +197,11 @@ def _scalar_curves(frame: pd.DataFrame, x: str, decay: dict[str, Any]) -> tuple[
             f"x={x!r} needs the column wall_time (seconds since 1970), got the columns "
             f"{', '.join(map(str, frame.columns))}; use x='step'"
         )
+    # The versions of a resumed training, where they are told apart, are a curve each.
+    names = ["tag", "run", *(["segment"] if "segment" in frame.columns else [])]
     groups = [
         (str(run), str(tag), rows)
-        for (tag, run), rows in frame.groupby(
-            ["tag", "run"], sort=False, observed=True, dropna=False
-        )
+        for (tag, run, *_), rows in frame.groupby(names, sort=False, observed=True, dropna=False)
     ]
     if not groups:
         raise ValueError("data must have at least one scalar to draw, got a DataFrame without rows")
@@ -200,6 +216,21 @@ def _scalar_curves(frame: pd.DataFrame, x: str, decay: dict[str, Any]) -> tuple[
         line = smooth(raw, **decay) if decay else _series_values(rows["smoothed"])
         curves.append(Curve(run, tag, at, raw, line))
     return curves, label
+
+
+def _bands(frame: pd.DataFrame, decay: dict[str, Any], kind: BandKind) -> list[Band]:
+    """Cut a DataFrame of aggregates into bands, smoothed if a decay is given."""
+    bands = []
+    for (tag, run), rows in frame.groupby(["tag", "run"], sort=False, observed=True):
+        mean, std, low, high = (
+            smooth(values, **decay) if decay else values
+            for values in (_series_values(rows[name]) for name in ("mean", "std", "min", "max"))
+        )
+        edges = band_edges(kind, mean, std, low, high)
+        bands.append(Band(str(run), str(tag), rows["step"].to_numpy(), edges[0], mean, edges[1]))
+    if not bands:
+        raise ValueError("data must have at least one group to draw, got a DataFrame without rows")
+    return bands
 
 
 def _is_frame(data: object) -> TypeGuard[pd.DataFrame]:

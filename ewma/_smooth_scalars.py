@@ -11,9 +11,11 @@ from ewma._decay import beta_from
 from ewma._smooth import smooth
 from ewma.tensorboard import read_scalars
 from ewma.tensorboard._columns import ScalarColumns
+from ewma.tensorboard._duplicates import Duplicates
 from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._name_filter import Patterns
 from ewma.tensorboard._read import Paths
+from ewma.tensorboard._restarts import Restarts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,8 @@ def smooth_scalars(
     halflife: float | None = None,
     tags: Patterns = None,
     runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
     verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
@@ -36,8 +40,8 @@ def smooth_scalars(
 
     Parameters
     ----------
-    path, tags, runs, verify, errors
-        As for `read_scalars`.
+    path, tags, runs, restarts, duplicates, verify, errors
+        As for `read_scalars`. With ``restarts="segment"`` each version is smoothed on its own.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9.
 
@@ -60,7 +64,15 @@ def smooth_scalars(
     ['run', 'tag', 'step', 'wall_time', 'value', 'smoothed']
     """
     beta = beta_from(beta, alpha, com, span, halflife)
-    frame = read_scalars(path, tags=tags, runs=runs, verify=verify, errors=errors)
+    frame = read_scalars(
+        path,
+        tags=tags,
+        runs=runs,
+        restarts=restarts,
+        duplicates=duplicates,
+        verify=verify,
+        errors=errors,
+    )
     frame["smoothed"] = smooth_columns(ScalarColumns.from_pandas(frame), beta)
     return frame
 

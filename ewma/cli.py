@@ -7,12 +7,15 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn, get_args
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 
 import click
 
+from ewma import _aggregate_report as aggregate_report
+from ewma._aggregate_command import aggregate_columns, check_options
 from ewma._decay import beta_from
 from ewma._output_file import write_whole
 from ewma._smooth_scalars import smooth_columns
@@ -24,15 +27,23 @@ from ewma.report import (
     series_list,
     summary_lines,
     summary_table,
-    write_csv,
 )
 from ewma.tensorboard._columns import ScalarColumns
+from ewma.tensorboard._duplicates import DuplicateStepError
 from ewma.tensorboard._event_file import Verify
-from ewma.tensorboard._problems import UNREADABLE, WARNING, shown
+from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, shown
 from ewma.tensorboard._read import load_scalars
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+    from rich.table import Table
+
+    from ewma._aggregate_report import Smoothing
+    from ewma._bands import BandKind
+    from ewma.tensorboard._duplicates import Duplicates
+    from ewma.tensorboard._restarts import Restarts
+
+T = TypeVar("T")
 
 _PROGRESS_AFTER = 0.5  # seconds
 
@@ -89,6 +100,46 @@ class _Command(click.Command):
     "--run", "runs", metavar="PATTERN", multiple=True, help="Only these runs (repeatable)."
 )
 @click.option(
+    "--restarts",
+    type=click.Choice(["latest", "keep", "segment"]),
+    default="latest",
+    show_default=True,
+    help="Of a resumed training: the latest version of each step, all, or all told apart.",
+)
+@click.option(
+    "--duplicates",
+    type=click.Choice(["keep", "first", "last", "mean", "raise"]),
+    default="keep",
+    show_default=True,
+    help="Of a step that is there several times with no restart: all, one, their mean, or none: "
+    "an error.",
+)
+@click.option(
+    "--aggregate",
+    "over",
+    metavar="OVER",
+    help="Describe several runs at each step by mean, std, min, max and count: 'run' takes all "
+    "together; a regular expression, such as 'seed_[0-9]+', those that differ only in what it "
+    "matches.",
+)
+@click.option(
+    "--align",
+    type=float,
+    metavar="WIDTH",
+    help="With --aggregate: interpolate each run, inside its own steps, at the multiples of WIDTH.",
+)
+@click.option(
+    "--smooth",
+    "smoothing",
+    type=click.Choice(["before", "after"]),
+    help="With --aggregate: smooth each run, or mean and spread.  [default: before]",
+)
+@click.option(
+    "--band",
+    type=click.Choice(["std", "range"]),
+    help="With --aggregate, in a picture: mean ± std, or lowest to highest.  [default: std]",
+)
+@click.option(
     "--x",
     type=click.Choice(["step", "relative", "wall"]),
     help="What a picture's x axis shows.  [default: step]",
@@ -116,10 +167,16 @@ def main(
     betas: tuple[float, ...],
     tags: tuple[str, ...],
     runs: tuple[str, ...],
+    restarts: Restarts,
+    duplicates: Duplicates,
+    over: str | None,
+    align: float | None,
+    smoothing: Smoothing | None,
+    band: BandKind | None,
     x: str | None,
     verify: Verify,
     list_only: bool,
-    **decay: float | None,
+    **decays: float | None,
 ) -> None:
     """Smooth the scalars in TensorBoard's event files.
 
@@ -131,8 +188,8 @@ def main(
     """
     if len(betas) > 1:
         _refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
-    decay["beta"] = betas[0] if betas else None
-    given = {name: value for name, value in decay.items() if value is not None}
+    decays["beta"] = betas[0] if betas else None
+    given = {name: value for name, value in decays.items() if value is not None}
     try:
         beta = beta_from(**given)
     except ValueError as error:
@@ -141,8 +198,13 @@ def main(
         _refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:
         _refuse("--list writes no file: leave out -o, or --list.")
-    if x is not None and (output is None or output.suffix.lower()[1:] not in PICTURES):
+    picture = output is not None and output.suffix.lower()[1:] in PICTURES
+    if x is not None and not picture:
         _refuse("--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out.")
+    try:
+        check_options(over, align, smoothing, band, picture=picture, x=x, list_only=list_only)
+    except ValueError as error:
+        _refuse(f"{error}.")
     if output is not None:
         try:
             _check_output(output, force)
@@ -151,20 +213,41 @@ def main(
     elif sys.stdout is None:  # closed by a shell's >&-
         _refuse("there is no standard output to write to; open it, or add -o FILE.")
 
-    exit_code, columns = _load(paths, tags, runs, verify)
+    exit_code, columns = _load(paths, tags, runs, restarts, duplicates, verify)
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
         _to_stdout(lambda file: file.write(series_list(columns).encode()))
         sys.exit(exit_code)
-    scalars = Smoothed(columns, smooth_columns(columns, beta), given or {"beta": beta}, x or "step")
-    if output is not None:
-        _write(scalars, output, force)
-    elif sys.stdout.isatty():
-        _to_stdout(lambda _: _print_table(scalars))
+    decay = given or {"beta": beta}
+    if over is None:
+        scalars = Smoothed(columns, smooth_columns(columns, beta), decay, x or "step")
+        _show(scalars, WRITERS, summary_table, summary_lines, output, force)
     else:
-        _to_stdout(lambda file: write_csv(scalars, file))
+        try:
+            groups = aggregate_columns(columns, beta, decay, over, align, smoothing, band)
+        except ValueError as error:
+            _refuse(f"{error}.")
+        report = aggregate_report
+        _show(groups, report.WRITERS, report.summary_table, report.summary_lines, output, force)
     sys.exit(exit_code)
+
+
+def _show(
+    data: T,
+    writers: Mapping[str, Callable[[T, IO[bytes]], None]],
+    table: Callable[[T], Table],
+    lines: Callable[[T], str],
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Write `data` into the output file, or show it as the standard output lets it be shown."""
+    if output is not None:
+        _write(partial(writers[output.suffix.lower()], data), output, force)
+    elif sys.stdout.isatty():
+        _to_stdout(lambda _: _print_table(table(data), lambda: lines(data)))
+    else:
+        _to_stdout(partial(writers[".csv"], data))
 
 
 def _check_output(output: Path, force: bool) -> None:
@@ -194,17 +277,31 @@ def _refuse_to_replace(output: Path) -> NoReturn:
 
 
 def _load(
-    paths: tuple[str, ...], tags: tuple[str, ...], runs: tuple[str, ...], verify: Verify
+    paths: tuple[str, ...],
+    tags: tuple[str, ...],
+    runs: tuple[str, ...],
+    restarts: Restarts,
+    duplicates: Duplicates,
+    verify: Verify,
 ) -> tuple[int, ScalarColumns]:
     """Return the exit code so far and the columns; say on stderr what was wrong."""
-    with _ProgressBar() as progress:
-        columns, problems = load_scalars(
-            paths, tags=tags, runs=runs, verify=verify, progress=progress
-        )
+    try:
+        with _ProgressBar() as progress:
+            columns, problems = load_scalars(
+                paths,
+                tags=tags,
+                runs=runs,
+                restarts=restarts,
+                duplicates=duplicates,
+                verify=verify,
+                progress=progress,
+            )
+    except DuplicateStepError as error:
+        _refuse(f"{error}.")
     for problem in problems:
-        kind = "warning" if problem.exit_code == WARNING else "error"
+        kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
         click.echo(f"ewma-smooth: {kind}: {problem}", err=True)
-    exit_code = max((problem.exit_code for problem in problems), default=0)
+    exit_code = max([0, *(problem.exit_code for problem in problems)])
     if len(columns) == 0 and exit_code != UNREADABLE:
         exit_code = UNREADABLE
         given = ", ".join(shown(path) for path in paths)
@@ -212,10 +309,10 @@ def _load(
     return exit_code, columns
 
 
-def _write(scalars: Smoothed, output: Path, force: bool) -> None:
+def _write(write: Callable[[IO[bytes]], None], output: Path, force: bool) -> None:
     try:
         with write_whole(output, replace=force) as file:
-            WRITERS[output.suffix.lower()](scalars, file)
+            write(file)
     except FileExistsError:
         _refuse_to_replace(output)
     except OSError as error:
@@ -223,14 +320,13 @@ def _write(scalars: Smoothed, output: Path, force: bool) -> None:
     click.echo(f"ewma-smooth: wrote {shown(str(output))}", err=True)
 
 
-def _print_table(scalars: Smoothed) -> None:
+def _print_table(table: Table, lines: Callable[[], str]) -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
     console = Console()
-    table = summary_table(scalars)
     unbounded = console.options.update(max_width=sys.maxsize)
     # Long names may take several lines, the numbers may not.
     foldable = sum(
@@ -242,7 +338,7 @@ def _print_table(scalars: Smoothed) -> None:
     if widest - max(foldable, 0) <= console.width:
         console.print(table)
     else:
-        click.echo(summary_lines(scalars), nl=False)
+        click.echo(lines(), nl=False)
 
 
 def _to_stdout(write: Callable[[IO[bytes]], object]) -> None:

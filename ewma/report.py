@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HEADER = ("run", "tag", "step", "wall_time", "value", "smoothed")
+SEGMENT_HEADER = (*HEADER[:-1], "segment", HEADER[-1])  # where versions are told apart
 NAME_WIDTH = 16  # columns that a run's or tag's name has at least in the table
 _CHUNK = 10_000  # rows turned into text at a time
 
@@ -31,29 +33,38 @@ class Smoothed:
     decay: dict[str, float]
     x: str = "step"
 
-    def rows(self) -> Iterator[zip[tuple[Any, ...]]]:
-        """Yield chunks of rows as Python's own numbers, run and tag as codes."""
+    def rows(self, segment: str) -> Iterator[zip[tuple[Any, ...]]]:
+        """Yield chunks of rows as Python's own numbers, run and tag as codes.
+
+        The segment comes as text: `segment` with its number in place of {}, or "" without any.
+        """
         c = self.columns
         arrays = (c.run, c.tag, c.step, c.wall_time, c.value, self.smoothed)
         for start in range(0, len(c), _CHUNK):
             part = slice(start, start + _CHUNK)
-            yield zip(*(array[part].tolist() for array in arrays), strict=True)
+            numbers = (array[part].tolist() for array in arrays)
+            if c.segment is None:
+                yield zip(*numbers, repeat(""))
+            else:
+                yield zip(*numbers, map(segment.format, c.segment[part].tolist()), strict=True)
 
 
 def write_csv(scalars: Smoothed, file: IO[bytes]) -> None:
     """Write a line a point, in UTF-8. Floats have the digits that give them back exactly."""
-    runs = [_csv_cell(name) for name in scalars.columns.run_names]
-    tags = [_csv_cell(name) for name in scalars.columns.tag_names]
-    file.write((",".join(HEADER) + "\n").encode())
-    for chunk in scalars.rows():
+    runs = [csv_cell(name) for name in scalars.columns.run_names]
+    tags = [csv_cell(name) for name in scalars.columns.tag_names]
+    header = HEADER if scalars.columns.segment is None else SEGMENT_HEADER
+    file.write((",".join(header) + "\n").encode())
+    for chunk in scalars.rows(",{}"):
         lines = [
-            f"{runs[run]},{tags[tag]},{step},{wall!r},{value!r},{smoothed!r}\n"
-            for run, tag, step, wall, value, smoothed in chunk
+            f"{runs[run]},{tags[tag]},{step},{wall!r},{value!r}{segment},{smoothed!r}\n"
+            for run, tag, step, wall, value, smoothed, segment in chunk
         ]
         file.write("".join(lines).encode())
 
 
-def _csv_cell(name: str) -> str:
+def csv_cell(name: str) -> str:
+    """Return a text as one cell, which no spreadsheet takes for a formula."""
     # A spreadsheet would take such a text for a formula and run it; an apostrophe says it is text.
     if name.startswith(("=", "+", "-", "@", "\t", "\r")):
         name = "'" + name
@@ -69,19 +80,20 @@ def write_json(scalars: Smoothed, file: IO[bytes]) -> None:
     tags = [json.dumps(name) for name in scalars.columns.tag_names]
     file.write(b"[")
     before = "\n"
-    for chunk in scalars.rows():
+    for chunk in scalars.rows(', "segment": {}'):
         lines = [
             f'{{"run": {runs[run]}, "tag": {tags[tag]}, "step": {step}, '
-            f'"wall_time": {_json_number(wall)}, "value": {_json_number(value)}, '
-            f'"smoothed": {_json_number(smoothed)}}}'
-            for run, tag, step, wall, value, smoothed in chunk
+            f'"wall_time": {json_number(wall)}, "value": {json_number(value)}{segment}, '
+            f'"smoothed": {json_number(smoothed)}}}'
+            for run, tag, step, wall, value, smoothed, segment in chunk
         ]
         file.write((before + ",\n".join(lines)).encode())
         before = ",\n"
     file.write(b"\n]\n")
 
 
-def _json_number(value: float) -> str:
+def json_number(value: float) -> str:
+    """Return a number as protobuf's JSON writes it."""
     if math.isfinite(value):
         return repr(value)
     return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'

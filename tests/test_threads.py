@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from ewma import _threads, smooth
+from ewma import _threads, smooth, std, var
 from ewma._threads import SAMPLES_PER_THREAD, thread_count
 
 LONG = 2 * SAMPLES_PER_THREAD
@@ -100,3 +100,49 @@ assert os.waitpid(child, 0)[1] == 0
 """
     # -P: the source folder, where the tests are started, has no compiled part.
     subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=100)
+
+
+@pytest.mark.parametrize("ignore_na", [False, True])
+@pytest.mark.parametrize("debias", [False, True])
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999])
+@pytest.mark.parametrize("gap", [(-5000, 5000), (-300, 100), (-400, -1), (-LONG // 2, 0)], ids=str)
+def test_a_gap_where_the_series_is_cut(gap, beta, debias, ignore_na):
+    # A piece must start from the mean before the gap, however little that weighs by then.
+    x = np.random.default_rng(7).standard_normal(LONG)
+    middle = len(x) // 2
+    x[middle + gap[0] : middle + gap[1]] = np.nan
+    x[middle - 4000] = 1e3
+    for fill in (False, True):
+        options = {"debias": debias, "ignore_na": ignore_na, "fill": fill}
+        expected = smooth(x, beta, **options, threads=1)
+        smoothed = smooth(x, beta, **options, threads=2)
+        np.testing.assert_allclose(smoothed, expected, rtol=0, atol=1e-12)
+
+
+TIMES = np.random.default_rng(8).integers(0, 3, LONG).cumsum()
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-5, 0.1])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bias": True}, {"times": TIMES}, {"times": TIMES, "weighting": "time"}],
+    ids=lambda options: " ".join(options),
+)
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.9999, 1.0])
+def test_other_statistics(beta, options, share):
+    x = noise(LONG)
+    x[np.random.default_rng(9).random(LONG) < share] = np.nan
+    functions = [var, std] if "bias" in options else [var, smooth]
+    for function, ignore_na in ((functions[0], False), (functions[1], True)):
+        if function is smooth and not options:
+            continue
+        one = function(x, beta, **options, ignore_na=ignore_na, threads=1)
+        two = function(x, beta, **options, ignore_na=ignore_na, threads=2)
+        np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float16, np.complex128])
+def test_other_types(dtype):
+    x = (100 * noise(LONG)).astype(dtype)
+    one, two = (smooth(x, [0.5, 0.999], threads=threads) for threads in (1, 2))
+    np.testing.assert_allclose(two, one, rtol=0, atol=1 if dtype == np.float16 else 1e-12)

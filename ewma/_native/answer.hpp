@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "elapsed.hpp"
@@ -75,10 +76,48 @@ class Tiles {
   const Store store_;
 };
 
+// The row from which on samples before row `first` still count for anything, that is 2^-60 or more:
+// all of them, if one among those is missing, or if none is ever forgotten.
+inline std::size_t first_that_counts(const Data& data, const Shape& shape, std::size_t first,
+                                     const Request* requests, std::size_t count) {
+  const Times& times = requests[0].times;
+  double log_beta = -std::numeric_limits<double>::infinity();  // of the slowest, a row or a step
+  for (std::size_t k = 0; k < count; ++k) {
+    const double own =
+        times.at == nullptr ? std::log(requests[k].options.beta) : requests[k].times.log_beta;
+    log_beta = larger(log_beta, own);
+  }
+  if (!(log_beta < 0.0)) return 0;
+  const double needed = 60.0 * 0.6931471805599453 / -log_beta;
+  if (!(needed < 1e18)) return 0;
+  std::size_t from = 0;
+  if (times.at == nullptr) {
+    const auto rows = static_cast<std::size_t>(needed) + 1;
+    from = first > rows ? first - rows : 0;
+  } else {
+    for (std::size_t end = first; from < end;) {  // the first row that is less than `needed` old
+      const std::size_t middle = from + (end - from) / 2;
+      (times.between(middle, first) >= needed ? from : end) =
+          times.between(middle, first) >= needed ? middle + 1 : middle;
+    }
+    from = from > 0 ? from - 1 : 0;
+  }
+  const Tiles tiles(data, shape);
+  double samples[2 * kRows];  // a series has one column, or two of complex numbers
+  for (std::size_t t = from; t < first; t += kRows) {
+    const std::size_t rows = first - t < kRows ? first - t : kRows;
+    tiles.load(t * shape.columns, shape.columns, rows, samples);
+    for (std::size_t i = 0; i < rows * shape.columns; ++i) {
+      if (!(std::fabs(samples[i]) <= kLargest)) return 0;
+    }
+  }
+  return from;
+}
+
 // start(k) is the state that the series of request k start from.
 template <typename State, typename Start>
-void answer_all(const Data& data, const Shape& shape, const Request* requests, std::size_t count,
-                const Start& start) {
+void answer_all(const Data& data, const Shape& shape, const Span& span, const Request* requests,
+                std::size_t count, const Start& start) {
   const Tiles tiles(data, shape);
   const Groups& groups = requests[0].groups;
   const std::size_t own = groups.of == nullptr ? 1 : groups.count;  // states of a column
@@ -87,6 +126,8 @@ void answer_all(const Data& data, const Shape& shape, const Request* requests, s
   // One series of doubles is worked on where it lies.
   const bool in_place = shape.columns == 1 && data.x_type == Type::kFloat64 &&
                         data.y_type == Type::kFloat64 && groups.of == nullptr;
+  const std::size_t from =
+      span.first == 0 ? 0 : first_that_counts(data, shape, span.first, requests, count);
   double loaded[kTile], worked[kTile], a[kLongestTile], b[kLongestTile];
   std::vector<State> states;
   std::vector<Elapsed> elapsed;
@@ -99,15 +140,19 @@ void answer_all(const Data& data, const Shape& shape, const Request* requests, s
         elapsed.emplace_back(requests[k]);
       }
       const std::size_t longest = width == 1 ? kLongestTile : kRows;
-      for (std::size_t t = 0; t < shape.time; t += longest) {
-        const std::size_t rows = shape.time - t < longest ? shape.time - t : longest;
+      std::size_t rows;
+      for (std::size_t t = from; t < span.end; t += rows) {
+        const bool counts = t >= span.first;
+        const std::size_t left = (counts ? span.end : span.first) - t;
+        rows = left < longest ? left : longest;
         const std::size_t first = (o * shape.time + t) * shape.columns + c;
         if (!in_place) tiles.load(first, width, rows, loaded);
         for (std::size_t k = 0; k < count; ++k) {
           if (has_times) elapsed[k].next(t, rows, a, b);
           if (in_place) {
             const double* const x = reinterpret_cast<const double*>(data.x) + first;
-            double* const y = reinterpret_cast<double*>(data.y) + k * data.block + first;
+            double* const y =
+                counts ? reinterpret_cast<double*>(data.y) + k * data.block + first : worked;
             advance(states[k], x, a, b, y, rows);
             continue;
           }
@@ -125,7 +170,7 @@ void answer_all(const Data& data, const Shape& shape, const Request* requests, s
               advance(state[group[i]], x + i, a + i, b + i, y + i, end - i);
             }
           }
-          tiles.store(first, width, rows, k, !requests[k].options.fill, worked);
+          if (counts) tiles.store(first, width, rows, k, !requests[k].options.fill, worked);
         }
       }
     }

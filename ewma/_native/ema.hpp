@@ -57,6 +57,7 @@ class Series {
     }
   }
 
+  bool seen() const { return seen_; }
   std::size_t gaps() const { return gaps_; }
 
   // What Rows moves on by itself: series of the usual scale, or of none yet, that share a weight.

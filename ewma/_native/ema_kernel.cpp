@@ -77,24 +77,35 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   }
 }
 
+// Whether a series that started `before` samples ago is what it would be had it started earlier:
+// `needed` samples without a gap make it so.
+bool is_settled(const Series& series, std::size_t before, std::size_t needed,
+                const Options& options) {
+  if (!series.seen()) return false;
+  if (options.ignore_na) return before - series.gaps() >= needed;
+  if (!options.debias) return before >= needed;
+  // The weight of those that are there may be so small that what is older still shows beside it.
+  const double share = series.weight().hi * (1.0 - options.beta);
+  return static_cast<double>(before) >= static_cast<double>(needed) * (1.0 - std::log2(share) / 60);
+}
+
 template <typename T>
 void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
                      const Options& options) {
   const Series start(powers_of(options.beta), options);
-  Series series;
-  std::size_t before = needed < all ? needed : all, count;
-  do {
-    series = start;
+  for (std::size_t before = needed < all ? needed : all;;) {
+    Series series = start;
     series.run(x - before, static_cast<T*>(nullptr), before);
-    // What is missing may not count; then reach over it.
-    count = options.ignore_na ? before - series.gaps() : before;
-    if (count >= needed || before == all) break;
-    before = 2 * (needed - count) < all - before ? before + 2 * (needed - count) : all;
-  } while (true);
-  series.run(x, y, time);
+    if (before == all || is_settled(series, before, needed, options)) {
+      series.run(x, y, time);
+      return;
+    }
+    before = before < all / 2 ? 2 * before + 1 : all;  // reach over what is missing
+  }
 }
 
-void answer(const Data& data, const Shape& shape, const Request* requests, std::size_t count) {
+void answer(const Data& data, const Shape& shape, const Span& span, const Request* requests,
+            std::size_t count) {
   const bool is_even = requests[0].times.at == nullptr;
   std::vector<Powers> powers;
   if (is_even) {
@@ -102,10 +113,10 @@ void answer(const Data& data, const Shape& shape, const Request* requests, std::
     for (std::size_t k = 0; k < count; ++k) powers.emplace_back(requests[k].options.beta);
   }
   if (is_even && requests[0].statistic == Statistic::kMean) {
-    answer_all<Series>(data, shape, requests, count,
+    answer_all<Series>(data, shape, span, requests, count,
                        [&](std::size_t k) { return Series(powers[k], requests[k].options); });
   } else {
-    answer_all<Statistics>(data, shape, requests, count, [&](std::size_t k) {
+    answer_all<Statistics>(data, shape, span, requests, count, [&](std::size_t k) {
       return Statistics(requests[k], is_even ? &powers[k] : nullptr);
     });
   }

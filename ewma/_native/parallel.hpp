@@ -25,7 +25,8 @@ struct Kernel {
   void (*smooth)(const T* x, T* y, const Shape& shape, const Options& options);
   void (*continue_series)(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
                           const Options& options);
-  void (*answer)(const Data& data, const Shape& shape, const Request* requests, std::size_t count);
+  void (*answer)(const Data& data, const Shape& shape, const Span& span, const Request* requests,
+                 std::size_t count);
 };
 
 // Calls work(0) .. work(count - 1), each on a thread of its own as far as there are any to be had.
@@ -109,23 +110,30 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
   }
 }
 
-// Each thread answers for series of its own; one long series is not cut.
+// Many series are shared out, one long series is cut; groups are not.
 template <typename T>
 void answer_in_pieces(const Kernel<T>& kernel, const Data& data, const Shape& shape,
                       const Request* requests, std::size_t count, std::size_t threads) {
   const bool by_rows = shape.outer >= threads;
   const std::size_t one = by_rows || !data.pairs ? 1 : 2;  // a complex number stays whole
   const std::size_t series = by_rows ? shape.outer : shape.inner / one;
+  if (series == 1 && requests[0].groups.of == nullptr && data.x != data.y) {
+    side_by_side(threads, [&](std::size_t i) {
+      const Span span{shape.time * i / threads, shape.time * (i + 1) / threads};
+      kernel.answer(data, shape, span, requests, count);
+    });
+    return;
+  }
   const std::size_t apart = by_rows ? shape.time * shape.columns : one;
-  side_by_side(std::min(threads, series), [&](std::size_t i) {
-    const std::size_t pieces = std::min(threads, series);
+  const std::size_t pieces = std::min(threads, series);
+  side_by_side(pieces, [&](std::size_t i) {
     const std::size_t first = series * i / pieces, end = series * (i + 1) / pieces;
     Data data_of_piece = data;
     data_of_piece.x += first * apart * data.x_size;
     data_of_piece.y += first * apart * data.y_size;
     Shape piece = shape;
     (by_rows ? piece.outer : piece.inner) = (end - first) * one;
-    kernel.answer(data_of_piece, piece, requests, count);
+    kernel.answer(data_of_piece, piece, {0, shape.time}, requests, count);
   });
 }
 

@@ -164,7 +164,7 @@ class Statistics {
     if (request_->statistic == Statistic::kMean) {
       for (std::size_t i = 0; i < n; ++i) {
         // Nearer to the sample than to the mean before: start there.
-        const double keep = 1.0 - b[i] / weight[i + 1];
+        const double keep = a[i] * weight[i] / weight[i + 1];
         const double from_sample = x[i] + keep * (means[i] - distance[i]);
         y[i] = keep < 0.5 ? from_sample : state_.mean + means[i + 1];
       }

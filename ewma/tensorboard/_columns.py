@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Codes = npt.NDArray[np.signedinteger[Any]]
 Rows = slice | npt.NDArray[np.intp]
 T = TypeVar("T", bound=np.generic)
+
+_PART = 1 << 15  # rows handled at a time, in the processor's cache
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class ScalarColumns:
         Seconds since 1970, float64.
     value
         float64, whatever type was written.
+    segment
+        The version of a resumed training that the point belongs to, int32, if they are told apart.
     """
 
     run_names: list[str]
@@ -42,19 +46,27 @@ class ScalarColumns:
     step: npt.NDArray[np.int64]
     wall_time: npt.NDArray[np.float64]
     value: npt.NDArray[np.float64]
+    segment: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.value)
 
     def series(self) -> Iterator[tuple[str, str, Rows]]:
-        """Yield run, tag and rows of each series in (run, tag) order, its rows as written."""
+        """Yield run, tag and rows of each series in (run, tag) order, its rows as written.
+
+        Where versions are told apart, each is a series.
+        """
         tags = len(self.tag_names)
+        versions = 1 if self.segment is None else int(self.segment.max(initial=0)) + 1
         # NumPy sorts 16 bits in linear time.
         key_type: type[np.integer[Any]]
-        key_type = np.uint16 if len(self.run_names) * tags < 1 << 16 else np.int64
+        key_type = np.uint16 if len(self.run_names) * tags * versions < 1 << 16 else np.int64
         key: npt.NDArray[np.integer[Any]] = self.run.astype(key_type)
         key *= key_type(tags)
         key += self.tag.astype(key_type)
+        if self.segment is not None:
+            key *= key_type(versions)
+            key += self.segment.astype(key_type)
         order = None
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
@@ -62,7 +74,7 @@ class ScalarColumns:
         ends = [*(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), len(key)]
         start = 0
         for end in ends if len(key) > 0 else []:
-            run, tag = divmod(int(key[start]), tags)
+            run, tag = divmod(int(key[start]) // versions, tags)
             rows = slice(start, end)
             yield (
                 self.run_names[run],
@@ -70,6 +82,19 @@ class ScalarColumns:
                 rows if order is None else order[rows],
             )
             start = end
+
+    def keep(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Keep only the rows that are true, and of the names those that then have points.
+
+        The arrays are closed up in place: fresh ones would take longer to get than to fill.
+        """
+        self.run, self.run_names = _with_points(_close_up(self.run, rows), self.run_names)
+        self.tag, self.tag_names = _with_points(_close_up(self.tag, rows), self.tag_names)
+        self.step = _close_up(self.step, rows)
+        self.wall_time = _close_up(self.wall_time, rows)
+        self.value = _close_up(self.value, rows)
+        if self.segment is not None:
+            self.segment = _close_up(self.segment, rows)
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame) -> ScalarColumns:
@@ -83,6 +108,7 @@ class ScalarColumns:
             step=frame["step"].to_numpy(),
             wall_time=frame["wall_time"].to_numpy(),
             value=frame["value"].to_numpy(),
+            segment=frame["segment"].to_numpy() if "segment" in frame.columns else None,
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -90,6 +116,7 @@ class ScalarColumns:
         import pandas as pd
 
         categorical = pd.Categorical.from_codes
+        segment = {} if self.segment is None else {"segment": self.segment}
         return pd.DataFrame(
             {
                 "run": categorical(self.run, pd.Index(self.run_names, dtype=str), validate=False),
@@ -97,15 +124,28 @@ class ScalarColumns:
                 "step": self.step,
                 "wall_time": self.wall_time,
                 "value": self.value,
+                **segment,
             },
             copy=False,
         )
 
 
+class Session(NamedTuple):
+    """Where in the columns a session of a run begins, and the step of its START record."""
+
+    run: str
+    row: int
+    start: int | None
+
+
 class ColumnsBuilder:
-    """Joins the points of one file after the other, without ever holding them twice."""
+    """Joins the points of one file after the other, without ever holding them twice.
+
+    Where sessions begin it tells in `sessions`.
+    """
 
     def __init__(self) -> None:
+        self.sessions: list[Session] = []
         self._names: dict[str, int] = {}
         self._runs: list[tuple[str, int]] = []
         self._share = 0.0
@@ -123,13 +163,17 @@ class ColumnsBuilder:
         step: npt.NDArray[np.int64],
         wall_time: npt.NDArray[np.float64],
         value: npt.NDArray[np.float64],
+        sessions: Iterable[tuple[int, int | None]] = (),
         share: float = 0.0,
     ) -> None:
         """Add rows whose `tag` counts in `tag_names`, all of them there; runs come sorted.
 
+        `sessions` begin at rows of this file, as the parser tells them; the file itself is one.
         `share` is the part of all rows to come that this is estimated to be.
         """
         self._share += share
+        self.sessions.append(Session(run, self._rows, None))
+        self.sessions += (Session(run, self._rows + row, start) for row, start in sessions)
         if len(tag) == 0:
             return
         # Two tags that are not UTF-8 can look the same; they become one.
@@ -165,7 +209,8 @@ class ColumnsBuilder:
             tag_names=tag_names,
             run=run,
             tag=_looked_up(np.array(tag_code, _code_type(len(tag_names))), self._tag[: self._rows]),
-            step=_cut(self._step, self._rows),
+            # The parser's is a `long long`, which NumPy's fast loops do not take for an int64.
+            step=_cut(self._step, self._rows).view(np.int64),
             wall_time=_cut(self._wall_time, self._rows),
             value=_cut(self._value, self._rows),
         )
@@ -181,6 +226,35 @@ class ColumnsBuilder:
         self._value = _moved(self._value, rows, size)
 
 
+def _close_up(array: npt.NDArray[T], kept: npt.NDArray[np.bool_]) -> npt.NDArray[T]:
+    done = first = int(np.argmin(kept))
+    for start in range(first, len(array), _PART):
+        part = array[start : start + _PART][kept[start : start + _PART]]
+        array[done : done + len(part)] = part
+        done += len(part)
+    return array[:done]
+
+
+def _with_points(codes: Codes, names: list[str]) -> tuple[Codes, list[str]]:
+    there = present(codes, len(names))
+    if there.all():
+        return codes, names
+    left = [name for name, kept in zip(names, there, strict=True) if kept]
+    return (np.cumsum(there) - 1).astype(_code_type(len(left)))[codes], left
+
+
+def present(codes: Codes, count: int) -> npt.NDArray[np.bool_]:
+    """Return which of the codes 0 to `count` - 1 are there."""
+    there = np.zeros(count, bool)
+    for start in range(0, len(codes), _PART):
+        part = codes[start : start + _PART]
+        there[part[np.flatnonzero(part[1:] != part[:-1])]] = True
+        there[part[-1]] = True
+        if there.all():
+            break
+    return there
+
+
 def _translated(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.int32]:
     return tag if codes == list(range(len(codes))) else _looked_up(np.array(codes, np.int32), tag)
 
@@ -188,13 +262,10 @@ def _translated(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.
 def _looked_up(codes: npt.NDArray[T], tag: npt.NDArray[np.int32]) -> npt.NDArray[T]:
     """Return `codes[tag]`, for which NumPy would first copy all of `tag` to 64 bits."""
     out = np.empty(len(tag), codes.dtype)
-    for start in range(0, len(tag), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for start in range(0, len(tag), _PART):
+        block = slice(start, start + _PART)
         out[block] = codes[tag[block]]
     return out
-
-
-_BLOCK = 1 << 15
 
 
 def _moved(column: npt.NDArray[T], rows: int, size: int) -> npt.NDArray[T]:

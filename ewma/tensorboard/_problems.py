@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+NOTE = -1
+"""Nothing is wrong: what was done with the data, for a person who looks."""
+
 WARNING = 0
 """Nothing is wrong yet: the last record is cut off, as in a file that is still being written."""
 
@@ -28,7 +31,8 @@ class Problem:
     message
         The rule, what was found, and what to do next.
     exit_code
-        `WARNING`, `DAMAGED` or `UNREADABLE`: what a program ends with that met nothing worse.
+        `WARNING`, `DAMAGED` or `UNREADABLE`: what a program ends with that met nothing worse. Or
+        `NOTE`, which is no problem.
     error
         The exception to raise where a problem is to be an error.
     """

@@ -8,12 +8,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from ewma._warnings import warn
-from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns
+from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session
+from ewma.tensorboard._duplicates import DUPLICATES, Duplicates, drop_duplicates
 from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._files import Run, find_runs
 from ewma.tensorboard._name_filter import NameFilter, Patterns
-from ewma.tensorboard._problems import UNREADABLE, Problem
+from ewma.tensorboard._problems import NOTE, UNREADABLE, Problem
 from ewma.tensorboard._read_files import read_files, tag_name
+from ewma.tensorboard._restarts import RESTARTS, Restarts, drop_overtaken, segments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,8 @@ def read_scalars(
     *,
     tags: Patterns = None,
     runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
     verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
@@ -41,6 +45,17 @@ def read_scalars(
     tags, runs
         Shell patterns (``"loss*"``), one or several: only what matches one of them is read.
         ``*`` also stands for ``/``. The rest is not kept while reading, and takes less time.
+    restarts
+        What to do where a training was resumed from an earlier step, so that a run has two versions
+        of some steps. ``"latest"``: a later file of the run that goes back replaces, under each of
+        its tags, all earlier points from its lowest step on; a session-start record (SessionLog
+        START, as ``SummaryWriter(purge_step=...)`` writes it) replaces them under every tag, from
+        its own step on. Steps out of order in one file are no restart. ``"keep"``: every point, in
+        the order written. ``"segment"``: every point, with a column that tells the versions apart.
+    duplicates
+        What to do where a run has a tag and step several times, and that not through a restart.
+        ``"keep"`` all; the ``"first"`` or the ``"last"``; the first with the ``"mean"`` of the
+        values that are finite; or ``"raise"`` a `ValueError`.
     verify
         Which checksums to compare, and so which damage is seen: ``"all"``, of every record;
         ``"scalars"``, not of points that `tags` leaves out, nor of records of more than 16 KiB
@@ -62,12 +77,20 @@ def read_scalars(
         - ``step`` (int64)
         - ``wall_time`` (float64): seconds since 1970.
         - ``value`` (float64): a float32 keeps its exact value.
+        - ``segment`` (int32), only with ``restarts="segment"``: how often the run had gone back
+          under this tag when the point was written; 0 is the first version.
 
     Raises
     ------
     FileNotFoundError, PermissionError, OSError, ValueError
         If nothing could be read; with ``errors="raise"``, for any problem. Also `ValueError` for
-        another value of `errors` or `verify` and for no path at all.
+        an option that is none of its values and for no path at all.
+
+    Notes
+    -----
+    Two programs that log the same tag into one folder at once look like a restart: give each a
+    folder of its own, or ``restarts="keep"``. Where a training was resumed and its first version is
+    to be seen beside the second, ``restarts="segment"`` keeps both.
 
     Examples
     --------
@@ -76,16 +99,18 @@ def read_scalars(
     >>> scalars.groupby(["run", "tag"], observed=True)["value"].size().to_dict()
     {('lr_0.1', 'loss/train'): 800, ('lr_0.3', 'loss/train'): 800}
     """
-    if errors not in ("warn", "raise"):
-        raise ValueError(f"errors must be 'warn' or 'raise', not {errors!r}")
+    _check_choice("errors", errors, ("warn", "raise"))
     if errors == "raise":
-        return _load(path, tags, runs, verify, None, _raise).to_pandas()
-    columns, problems = load_scalars(path, tags=tags, runs=runs, verify=verify)
+        return _load(path, tags, runs, restarts, duplicates, verify, None, _raise).to_pandas()
+    columns, problems = load_scalars(
+        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates, verify=verify
+    )
     fatal = [problem for problem in problems if problem.exit_code == UNREADABLE]
     if len(columns) == 0 and fatal:
         _raise(fatal[0])
     for problem in problems:
-        warn(str(problem))
+        if problem.exit_code != NOTE:
+            warn(str(problem))
     return columns.to_pandas()
 
 
@@ -94,6 +119,8 @@ def load_scalars(
     *,
     tags: Patterns = None,
     runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
     verify: Verify = "scalars",
     progress: Progress | None = None,
 ) -> tuple[ScalarColumns, list[Problem]]:
@@ -103,23 +130,28 @@ def load_scalars(
     threads, but by one at a time.
     """
     problems: list[Problem] = []
-    return _load(path, tags, runs, verify, progress, problems.append), problems
+    columns = _load(path, tags, runs, restarts, duplicates, verify, progress, problems.append)
+    return columns, problems
 
 
 def _raise(problem: Problem) -> None:
-    raise problem.error(str(problem))
+    if problem.exit_code != NOTE:
+        raise problem.error(str(problem))
 
 
 def _load(
     path: Paths,
     tags: Patterns,
     runs: Patterns,
+    restarts: Restarts,
+    duplicates: Duplicates,
     verify: Verify,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> ScalarColumns:
-    if verify not in get_args(Verify):
-        raise ValueError(f"verify must be 'all', 'scalars' or 'none', not {verify!r}")
+    _check_choice("restarts", restarts, RESTARTS)
+    _check_choice("duplicates", duplicates, DUPLICATES)
+    _check_choice("verify", verify, get_args(Verify))
     paths = _as_paths(path)
     given = ", ".join(paths)
     wanted_tag, wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
@@ -127,10 +159,23 @@ def _load(
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
-    columns, others = _read_runs(wanted, wanted_tag, verify, progress, report)
+    columns, sessions, others = _read_runs(wanted, wanted_tag, verify, progress, report)
     if len(columns) == 0 and others:
         report(wanted_tag.nothing_left(given, others))
+    if restarts == "latest":
+        overtaken = drop_overtaken(columns, sessions)
+        if overtaken.points > 0:
+            report(Problem(given, None, str(overtaken), NOTE))
+    elif restarts == "segment":
+        columns.segment = segments(columns, sessions)
+    drop_duplicates(columns, duplicates)
     return columns
+
+
+def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"{option} must be {', '.join(others)} or {last}, not {value!r}")
 
 
 def _read_runs(
@@ -139,8 +184,8 @@ def _read_runs(
     verify: Verify,
     progress: Progress | None,
     report: Callable[[Problem], None],
-) -> tuple[ScalarColumns, set[str]]:
-    """Return the points, and the tags that the filter left out."""
+) -> tuple[ScalarColumns, list[Session], set[str]]:
+    """Return the points, where sessions begin, and the tags that the filter left out."""
     builder = ColumnsBuilder()
     others: set[str] = set()
     files = [(run, file) for run in runs for file in run.files]
@@ -161,8 +206,9 @@ def _read_runs(
                 report(problem)
             others.update(map(tag_name, reader.left_out))
             names = [tag_name(tag) for tag in reader.tags]
-            builder.add(run.name, names, *reader.take(), share=file.size / max(total, 1))
-    return builder.finish(), others
+            share = file.size / max(total, 1)
+            builder.add(run.name, names, *reader.take(), sessions=reader.sessions, share=share)
+    return builder.finish(), builder.sessions, others
 
 
 def _as_paths(path: Paths) -> list[str]:

@@ -41,7 +41,7 @@ class TestShrinks:
         path.write_bytes(POINT * 3)
         (tmp_path / "tfevents.2").write_bytes(POINT)
         opened(lambda name: name == str(path) and os.truncate(name, keep), after=after)
-        columns, (problem,) = load_scalars(tmp_path)
+        columns, (problem,) = load_scalars(tmp_path, restarts="keep")
         assert len(columns) == keep // len(POINT) + 1
         assert (problem.path, problem.exit_code) == (str(path), DAMAGED)
         assert f"shrank from {3 * len(POINT)} to {keep} bytes while" in problem.message

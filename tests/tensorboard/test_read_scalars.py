@@ -19,7 +19,7 @@ from ewma.tensorboard._read import load_scalars
 def runs(tmp_path):
     """Two runs, a and b/c; a has two files."""
     for file, data in {
-        "a/2.tfevents": event_file(*curve("loss", [4, 5])),
+        "a/2.tfevents": event_file(event(2, simple("loss", 4)), event(3, simple("loss", 5))),
         "a/1.tfevents": event_file(*curve("loss", [1, 2]), event(9, float_tensor("acc/x", 3))),
         "b/c/1.tfevents": event_file(*curve("loss", [6])),
     }.items():
@@ -39,8 +39,8 @@ class TestRows:
             ("a", "loss", 0, 1),
             ("a", "loss", 1, 2),
             ("a", "acc/x", 9, 3),
-            ("a", "loss", 0, 4),
-            ("a", "loss", 1, 5),
+            ("a", "loss", 2, 4),
+            ("a", "loss", 3, 5),
             ("b/c", "loss", 0, 6),
         ]
 

@@ -1,0 +1,63 @@
+"""What `ewma-smooth --aggregate` does with its options and the scalars."""
+
+from __future__ import annotations
+
+from ewma._aggregate import aggregate_series, check_width
+from ewma._aggregate_report import Aggregated, Smoothing
+from ewma._bands import BandKind
+from ewma._smooth_scalars import smooth_columns
+from ewma.tensorboard._columns import ScalarColumns
+
+
+def check_options(
+    over: str | None,
+    align: float | None,
+    smoothing: Smoothing | None,
+    band: BandKind | None,
+    *,
+    picture: bool,
+    x: str | None,
+    list_only: bool,
+) -> None:
+    """Find before the work which options do not go together."""
+    if over is None:
+        for option, value in {"--align": align, "--smooth": smoothing, "--band": band}.items():
+            if value is not None:
+                raise ValueError(
+                    f"{option} is for several runs together: add --aggregate, or leave it out"
+                )
+        return
+    if list_only:
+        raise ValueError("--list shows the runs there are: leave out --aggregate, or --list")
+    if x not in (None, "step"):
+        raise ValueError(f"--aggregate compares steps: leave out --x {x}, or --aggregate")
+    if band is not None and not picture:
+        raise ValueError("--band is for pictures: add -o FILE.png, .svg or .pdf, or leave it out")
+    try:
+        check_width(align)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from None
+
+
+def aggregate_columns(
+    columns: ScalarColumns,
+    beta: float,
+    decay: dict[str, float],
+    over: str,
+    align: float | None,
+    smoothing: Smoothing | None,
+    band: BandKind | None,
+) -> Aggregated:
+    """Aggregate what was read, smoothed before or after."""
+    before = smoothing != "after"
+    values = smooth_columns(columns, beta) if before else columns.value
+    series = ((run, tag, columns.step[rows], values[rows]) for run, tag, rows in columns.series())
+    try:
+        aggregates = aggregate_series(series, over, align, None if before else beta)
+    except ValueError as error:
+        raise ValueError(f"--aggregate: {error}") from None
+    if not aggregates:
+        raise ValueError(
+            f"--align {align}: no run has a multiple of it between its steps; give less"
+        )
+    return Aggregated(aggregates, decay, smoothing or "before", band or "std")

@@ -1,0 +1,182 @@
+"""Several runs as a mean line with a band: what is drawn where."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+
+import ewma
+from ewma._draw import COLOURS, DPI, Band, Curve, draw, y_limits
+from ewma._plot import plot
+
+
+def scalars(groups=2, seeds=3, tags=("loss",), n=40):
+    rng = np.random.default_rng(3)
+    k = np.arange(n)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "run": f"{'abcdefgh'[group]}/seed_{seed}",
+                    "tag": tag,
+                    "step": 10 * k,
+                    "value": group + np.exp(-k / n) + 0.1 * rng.standard_normal(n),
+                }
+            )
+            for group in range(groups)
+            for seed in range(seeds)
+            for tag in tags
+        ]
+    )
+
+
+def edges(panel):
+    """Return {x: (low, high)} of each band in a panel."""
+    bands = []
+    for collection in panel.collections:
+        points = {}
+        paths = (
+            collection.get_segments()
+            if isinstance(collection, LineCollection)
+            else [path.vertices for path in collection.get_paths()]
+        )
+        for path in paths:
+            for x, y in path:
+                points.setdefault(float(x), []).append(float(y))
+        bands.append({x: (min(ys), max(ys)) for x, ys in sorted(points.items())})
+    return bands
+
+
+@pytest.mark.parametrize("kind", ["std", "range"])
+def test_mean_and_band(kind):
+    groups = ewma.aggregate(scalars(), r"seed_\d+")
+    figure = plot(groups, band=kind)
+    (panel,) = figure.axes
+    assert [line.get_label() for line in panel.lines] == ["a/*", "b/*"]
+    parts = [part for _, part in groups.groupby("run", observed=True)]
+    for line, band, part, colour in zip(panel.lines, edges(panel), parts, COLOURS, strict=False):
+        assert to_rgb(line.get_color()) == to_rgb(colour)
+        np.testing.assert_array_equal(line.get_xdata(), part["step"])
+        np.testing.assert_array_equal(line.get_ydata(), part["mean"])
+        low, high = (
+            (part["mean"] - part["std"], part["mean"] + part["std"])
+            if kind == "std"
+            else (part["min"], part["max"])
+        )
+        assert list(band) == part["step"].tolist()
+        np.testing.assert_allclose(list(band.values()), np.column_stack([low, high]))
+
+
+def test_colours_and_order_behind_the_lines():
+    (panel,) = plot(ewma.aggregate(scalars(5), r"seed_\d+")).axes
+    colours = [to_rgb(colour) for colour in COLOURS[:5]]
+    assert [tuple(band.get_facecolor()[0][:3]) for band in panel.collections] == colours
+    assert all(0 < band.get_facecolor()[0][3] < 0.5 for band in panel.collections)
+    assert max(band.zorder for band in panel.collections) < min(line.zorder for line in panel.lines)
+
+
+def test_no_band_where_one_run_is_alone():
+    frame = scalars(1, 2)
+    frame = frame[(frame["run"] == "a/seed_0") | (frame["step"] < 200)]
+    (panel,) = plot(ewma.aggregate(frame)).axes
+    (band,) = edges(panel)
+    assert max(band) == 190
+    assert panel.lines[0].get_xdata().max() == 390
+
+
+def test_a_band_at_a_single_step_is_a_stroke():
+    frame = scalars(1, 2)
+    frame = frame[(frame["run"] == "a/seed_0") | (frame["step"] == 200)]
+    groups = ewma.aggregate(frame)
+    (panel,) = plot(groups).axes
+    row = groups[groups["step"] == 200].iloc[0]
+    stroke = next(c for c in panel.collections if isinstance(c, LineCollection))
+    np.testing.assert_allclose(
+        stroke.get_segments()[0],
+        [[200, row["mean"] - row["std"]], [200, row["mean"] + row["std"]]],
+    )
+
+
+def test_limits_hold_the_mean_and_most_of_the_band():
+    n = np.arange(100.0)
+    band = Band("a", "loss", n, n - 1, n, np.where(n == 50, 1e6, n + 1))
+    low, high = y_limits([band])
+    assert low < -1
+    assert 100 < high < 200
+    (panel,) = draw([band]).axes
+    assert panel.get_ylim() == (low, high)
+
+
+def test_as_they_are_unless_told():
+    groups = ewma.aggregate(scalars(1))
+    (panel,) = plot(groups, beta=0.8, band="range").axes
+    smoothed = {name: ewma.smooth(groups[name].to_numpy(), 0.8) for name in ("mean", "min", "max")}
+    np.testing.assert_array_equal(panel.lines[0].get_ydata(), smoothed["mean"])
+    (band,) = edges(panel)
+    np.testing.assert_allclose(
+        list(band.values()), np.column_stack([smoothed["min"], smoothed["max"]])
+    )
+
+
+def note(figure):
+    return figure.get_supxlabel()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "mean ± standard deviation of up to 3 runs"),
+        ({"band": "range"}, "mean, lowest and highest of up to 3 runs"),
+        ({"span": 5}, "mean ± standard deviation of up to 3 runs; smoothed with span = 5"),
+    ],
+)
+def test_note(options, text):
+    assert note(plot(ewma.aggregate(scalars(1)), **options)) == text
+
+
+def test_note_of_a_run_alone():
+    assert note(plot(ewma.aggregate(scalars(1, 1)))) == "mean ± standard deviation of 1 run"
+
+
+def test_millions_of_steps_are_thinned():
+    n = 200_000
+    x, y = np.arange(n), np.zeros(n)
+    high = y + 1
+    high[123_456] = 5
+    (panel,) = draw([Band("a", "loss", x, y - 1, y, high)]).axes
+    (band,) = edges(panel)
+    assert len(band) < 20 * panel.get_position().width * panel.figure.get_figwidth() * DPI
+    assert band[123_456] == (-1, 5)
+
+
+def test_values_that_are_not_finite_or_huge():
+    x = np.arange(4)
+    y = np.array([0.0, np.nan, np.inf, 1.7e308])
+    figure = draw([Band("a", "loss", x, -y, y, y), Curve("b", "loss", x, y, y)])
+    figure.canvas.draw()
+
+
+def test_bands_and_dates():
+    x = np.array(["2026-01-01", "2026-01-02"], "datetime64[us]")
+    y = np.array([1.0, 2.0])
+    (panel,) = draw([Band("a", "loss", x, y - 1, y, y + 1)]).axes
+    (band,) = edges(panel)
+    assert list(band) == matplotlib.dates.date2num(x).tolist()
+
+
+@pytest.mark.parametrize("band", ["min-max", None])
+def test_band_is_one_of_two(band):
+    with pytest.raises(ValueError, match="band must be one of 'std', 'range', got"):
+        plot(ewma.aggregate(scalars()), band=band)
+
+
+def test_no_rows():
+    with pytest.raises(ValueError, match="data must have at least one group to draw"):
+        plot(ewma.aggregate(scalars().iloc[:0]))
+
+
+def test_x_is_the_step():
+    with pytest.raises(ValueError, match="x='relative' needs a DataFrame of scalars"):
+        plot(ewma.aggregate(scalars()), x="relative")
