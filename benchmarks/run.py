@@ -38,6 +38,12 @@ def _options(_: Path) -> Iterator[Row]:
     return options.measure()
 
 
+def _streams(_: Path) -> Iterator[Row]:
+    import streams
+
+    return streams.measure()
+
+
 def _reading(folder: Path) -> Iterator[Row]:
     import reading
 
@@ -65,6 +71,7 @@ def _optimizer(folder: Path) -> Iterator[Row]:
 GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "arrays": _arrays,
     "options": _options,
+    "streams": _streams,
     "reading": _reading,
     "logs": _logs,
     "processes": _processes,

@@ -15,20 +15,26 @@ except ImportError as error:
         "the compiled part of ewma is not beside its source folder, which Python found first; "
         "install the clone with `pip install -e .`, or start Python elsewhere"
     ) from error
+from ewma._choose import choose_beta
 from ewma._decay import gain, step
 from ewma._smooth import smooth
+from ewma._stream import EMA
 from ewma._variance import std, var
 from ewma._warnings import EwmaWarning
 
 if TYPE_CHECKING:
     from ewma._aggregate import aggregate
+    from ewma._follow import follow
     from ewma._plot import plot
     from ewma._smooth_scalars import smooth_scalars
     from ewma.tensorboard import read_scalars
 
 __all__ = [
+    "EMA",
     "EwmaWarning",
     "aggregate",
+    "choose_beta",
+    "follow",
     "gain",
     "plot",
     "read_scalars",
@@ -42,6 +48,7 @@ __all__ = [
 # What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.
 _LATER = {
     "aggregate": "ewma._aggregate",
+    "follow": "ewma._follow",
     "plot": "ewma._plot",
     "read_scalars": "ewma.tensorboard",
     "smooth_scalars": "ewma._smooth_scalars",

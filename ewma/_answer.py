@@ -61,7 +61,7 @@ def answer(
     if opened is None:
         opened = open_container(series)
     values = opened.values
-    number = _axis_number(axis, values.ndim, series)
+    number = axis_number(axis, values.ndim, series)
     rows = values.shape[number]
     groups = None
     if by is not None:
@@ -81,7 +81,7 @@ def answer(
     pairs = [_pair(wanted.name, value, clock) for value in wanted.values]
     shape = (len(pairs), *values.shape) if wanted.several else values.shape
     if out is not None:
-        _check_out(out, series, values, shape)
+        check_out(out, series, values, shape)
     count = thread_count(values.size * len(pairs), threads)
     result = _call(values, number, shape, options, pairs, clock, groups, out, count)
     if out is not None:
@@ -114,7 +114,8 @@ def _pair(name: str, value: Any, clock: Times | None) -> tuple[float, float]:
     return beta, 0.0 if clock is None else clock.log_beta(name, value, beta)
 
 
-def _axis_number(axis: int | str, dimensions: int, data: Any) -> int:
+def axis_number(axis: int | str, dimensions: int, data: Any) -> int:
+    """Return the axis along which time runs, counted from 0."""
     if dimensions == 0:
         raise ValueError("series must have at least one axis; received a single number")
     names = {"index": 0, "columns": 1} if hasattr(data, "columns") else {}
@@ -136,7 +137,8 @@ def _axis_number(axis: int | str, dimensions: int, data: Any) -> int:
     return number % dimensions
 
 
-def _check_out(out: Any, series: Any, values: Array, shape: tuple[int, ...]) -> None:
+def check_out(out: Any, series: Any, values: Array, shape: tuple[int, ...]) -> None:
+    """Raise where the result cannot be written to `out`."""
     if not isinstance(series, np.ndarray) or not isinstance(out, np.ndarray):
         raise TypeError(
             "out works from a NumPy array to a NumPy array; received series of type "

@@ -1,6 +1,7 @@
 """The recurrence and the event-file reader, in C++."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy
 import numpy.typing
@@ -95,3 +96,32 @@ def crc32c(data: bytes | bytearray | memoryview, portable: bool = False) -> int:
     """
     CRC-32C of the data, by the processor's instruction or by the portable tables.
     """
+
+def forecast_errors(x: object, betas: object, sums: object, isa_limit: int = 2) -> None:
+    """
+    Sum up (x_t - y_{t-1})^2 for each of betas, a multiple of 16 of them, into sums, in one
+    pass over x; all are float64.
+    """
+
+class Stream:
+    """The recurrence with its state kept between calls."""
+
+    def __init__(self, beta: float, debias: bool, ignore_na: bool, fill: bool, isa_limit: int = 2) -> None: ...
+
+    def update(self, x: Any, times: Any = None) -> Any:
+        """
+        Take in the next samples, and return what `ewma.smooth` would give for them at the
+        end of the whole series.
+
+        Parameters
+        ----------
+        x : float, list, tuple, ndarray, Series or DataFrame
+            A sample, or a chunk of samples along the first axis.
+        times : number, date or array of them, optional
+            When the samples were taken, with every call or with none.
+
+        Returns
+        -------
+        float, list, tuple, ndarray, Series or DataFrame
+            What x is, smoothed.
+        """

@@ -6,7 +6,7 @@ import datetime
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ DEFAULT_BETA = 0.9
 
 # One value, or several at once.
 Decay: TypeAlias = float | Sequence[float] | npt.NDArray[Any] | None
+Auto: TypeAlias = Literal["auto"]
 Duration: TypeAlias = str | datetime.timedelta | np.timedelta64
 Halflife: TypeAlias = Decay | Duration | Sequence[Duration]
 

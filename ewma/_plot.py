@@ -9,7 +9,7 @@ import numpy as np
 
 from ewma._aggregate import AGGREGATE_COLUMNS
 from ewma._bands import BANDS, BandKind, band_edges, band_note
-from ewma._decay import DEFAULT_BETA
+from ewma._decay import DEFAULT_BETA, Auto
 from ewma._draw import Band, Curve, draw
 from ewma._smooth import smooth
 
@@ -31,7 +31,7 @@ SCALAR_COLUMNS = {"run", "tag", "step", "value"}
 
 def plot(
     data: pd.DataFrame | pd.Series[Any] | ArrayLike,
-    beta: float | None = None,
+    beta: float | Auto | None = None,
     *,
     alpha: float | None = None,
     com: float | None = None,
@@ -134,9 +134,15 @@ def plot(
     return draw(curves, x_label=x_label, note=smoothing_note(decay), axes=axes, tz=tz)
 
 
-def smoothing_note(decay: dict[str, Any]) -> str:
-    """Say in small print how curves were smoothed: ``{"beta": 0.9}`` is the one decay given."""
+def smoothing_note(decay: dict[str, Any], betas: list[float] | None = None) -> str:
+    """Say in small print how curves were smoothed: ``{"beta": 0.9}`` is the one decay given.
+
+    `betas` are the curves' own, where it is "auto".
+    """
     ((name, value),) = decay.items()
+    if betas:
+        low, high = (f"{beta:.3g}" for beta in (min(betas), max(betas)))
+        value = f"{low} (chosen)" if low == high else f"{low} to {high} (chosen for each curve)"
     return f"smoothed with {name} = {value}"
 
 

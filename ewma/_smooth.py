@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ewma import _core
 from ewma._answer import MEAN, Options, Weighting, answer
-from ewma._decay import DEFAULT_BETA, Decay, Halflife
+from ewma._decay import DEFAULT_BETA, Auto, Decay, Halflife
 from ewma._threads import SAMPLES_PER_THREAD
 from ewma.containers import open_container
 
@@ -21,7 +21,7 @@ _FLOAT64 = np.dtype(np.float64)
 
 def smooth(
     series: T,
-    beta: Decay = None,
+    beta: Decay | Auto = None,
     *,
     alpha: Decay = None,
     com: Decay = None,
@@ -50,9 +50,11 @@ def smooth(
     ----------
     series : list, tuple, ndarray, Series or DataFrame
         Samples :math:`x_t` along `axis`; numbers of any type.
-    beta : float or several, default 0.9
+    beta : float, several or "auto", default 0.9
         Weight kept from the past, 0 <= beta <= 1: 0 returns the samples, 1 is the running mean.
-        A list of betas gives a result for each, from one pass over the samples.
+        A list of betas gives a result for each, from one pass over the samples. "auto" is the
+        choice of `choose_beta` for each series, or 0.9 where there are fewer than 3 samples; a
+        pandas result names it in ``attrs["beta"]``.
     alpha, com, span, halflife : float or several, optional
         Instead of `beta`, pandas' names for how much to forget: alpha = 1 - beta,
         com = beta / alpha, span = 2 / alpha - 1, halflife = log(1/2) / log(beta), the last three
@@ -106,6 +108,8 @@ def smooth(
 
     See Also
     --------
+    choose_beta : What ``beta="auto"`` takes.
+    EMA : The same for a stream, with its state kept between calls.
     var, std : How far the samples spread around the mean.
     gain, step : The recurrence itself, for one step.
 
@@ -183,6 +187,15 @@ def smooth(
             return cast("T", target if opened is None else opened.close(target))
     options = Options(MEAN, False, bool(debias), bool(ignore_na), bool(fill), weighting)
     decays = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
+    if isinstance(beta, str) and beta == "auto":
+        from ewma._auto import smooth_auto
+
+        return cast(
+            "T",
+            smooth_auto(
+                data, options, decays, axis=axis, times=times, by=by, out=out, threads=threads
+            ),
+        )
     return cast(
         "T",
         answer(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from itertools import repeat
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ewma._decay import beta_from
+from ewma._auto import auto_beta
+from ewma._decay import Auto, beta_from, given_decay
 from ewma._smooth import smooth
 from ewma.tensorboard import read_scalars
 from ewma.tensorboard._columns import ScalarColumns
@@ -20,10 +23,13 @@ from ewma.tensorboard._restarts import Restarts
 if TYPE_CHECKING:
     import pandas as pd
 
+# One for all, or one for each run and tag.
+Betas: TypeAlias = float | list[float]
+
 
 def smooth_scalars(
     path: Paths,
-    beta: float | None = None,
+    beta: float | Auto | None = None,
     *,
     alpha: float | None = None,
     com: float | None = None,
@@ -43,13 +49,16 @@ def smooth_scalars(
     path, tags, runs, restarts, duplicates, verify, errors
         As for `read_scalars`. With ``restarts="segment"`` each version is smoothed on its own.
     beta, alpha, com, span, halflife
-        As for `smooth`: one of them, or beta = 0.9.
+        As for `smooth`: one of them, or beta = 0.9. With ``beta="auto"`` each run and tag has the
+        beta that `choose_beta` chooses, or 0.9 where it has fewer than 3 points.
 
     Returns
     -------
     pandas.DataFrame
         As of `read_scalars`, with one more column ``smoothed`` (float64): what TensorBoard's slider
-        shows at beta, but of every point and not of a sample of them.
+        shows at beta, but of every point and not of a sample of them. With ``beta="auto"`` its
+        ``attrs["beta"]`` is a dict of {(run, tag): beta}, of the last version where
+        there are several.
 
     Raises
     ------
@@ -63,7 +72,9 @@ def smooth_scalars(
     >>> list(scalars.columns)
     ['run', 'tag', 'step', 'wall_time', 'value', 'smoothed']
     """
-    beta = beta_from(beta, alpha, com, span, halflife)
+    decays = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
+    is_auto = given_decay(**decays) == ("beta", "auto")
+    betas: Betas = [] if is_auto else beta_from(**cast("dict[str, float]", decays))
     frame = read_scalars(
         path,
         tags=tags,
@@ -73,13 +84,27 @@ def smooth_scalars(
         verify=verify,
         errors=errors,
     )
-    frame["smoothed"] = smooth_columns(ScalarColumns.from_pandas(frame), beta)
+    columns = ScalarColumns.from_pandas(frame)
+    if is_auto:
+        betas = choose_betas(columns)
+        names = ((run, tag) for run, tag, _ in columns.series())
+        frame.attrs["beta"] = dict(zip(names, betas, strict=True))
+    frame["smoothed"] = smooth_columns(columns, betas)
     return frame
 
 
-def smooth_columns(columns: ScalarColumns, beta: float) -> npt.NDArray[np.float64]:
+def choose_betas(columns: ScalarColumns) -> list[float]:
+    """Return the beta that each run and tag chooses for itself."""
+    return [auto_beta(columns.value[rows]) for _, _, rows in columns.series()]
+
+
+def smooth_columns(columns: ScalarColumns, betas: Betas) -> npt.NDArray[np.float64]:
     """Return the smoothed values, each run and tag on its own, in the rows' order."""
     smoothed = np.empty(len(columns))
-    for _, _, rows in columns.series():
+    for (_, _, rows), beta in zip(columns.series(), _each(betas), strict=False):
         smoothed[rows] = smooth(columns.value[rows], beta)
     return smoothed
+
+
+def _each(betas: Betas) -> Iterable[float]:
+    return repeat(betas) if isinstance(betas, float) else betas

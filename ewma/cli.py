@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
 from ewma import _aggregate_report as aggregate_report
 from ewma._aggregate_command import aggregate_columns, check_options
 from ewma._decay import beta_from
 from ewma._output_file import write_whole
-from ewma._smooth_scalars import smooth_columns
+from ewma._smooth_scalars import choose_betas, smooth_columns
 from ewma.report import (
     NAME_WIDTH,
     PICTURES,
@@ -31,7 +32,7 @@ from ewma.report import (
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import DuplicateStepError
 from ewma.tensorboard._event_file import Verify
-from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, shown
+from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 from ewma.tensorboard._read import load_scalars
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PROGRESS_AFTER = 0.5  # seconds
+
+_WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -64,6 +67,17 @@ class _Command(click.Command):
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
             _refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
+
+
+class _Beta(click.ParamType[float | str]):
+    """A number, or "auto"."""
+
+    name = "float"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        return "auto" if value == "auto" else click.FLOAT.convert(value, param, ctx)
 
 
 @click.command(
@@ -85,9 +99,11 @@ class _Command(click.Command):
     "--beta",
     "--smoothing",
     "betas",
-    type=float,
+    metavar="FLOAT|auto",
+    type=_Beta(),
     multiple=True,
-    help="Weight kept from the past, 0 to 1: TensorBoard's slider.  [default: 0.9]",
+    help="Weight kept from the past, 0 to 1: TensorBoard's slider; auto: each curve's own, the "
+    "one that forecasts its next point best.  [default: 0.9]",
 )
 @click.option("--alpha", type=float, help="Instead: 1 - beta.")
 @click.option("--com", type=float, help="Instead: centre of mass, beta / alpha.")
@@ -151,6 +167,9 @@ class _Command(click.Command):
     show_default=True,
     help="Of which records to compare the checksum; images and the like are passed over.",
 )
+@click.option(
+    "--follow", is_flag=True, help="Keep reading: a live chart, in a pipe CSV, until Ctrl-C."
+)
 @click.option("--list", "list_only", is_flag=True, help="List runs, tags and points, and stop.")
 @click.option(
     "--version",
@@ -164,7 +183,7 @@ def main(
     paths: tuple[str, ...],
     output: Path | None,
     force: bool,
-    betas: tuple[float, ...],
+    betas: tuple[float | str, ...],
     tags: tuple[str, ...],
     runs: tuple[str, ...],
     restarts: Restarts,
@@ -175,8 +194,9 @@ def main(
     band: BandKind | None,
     x: str | None,
     verify: Verify,
+    follow: bool,
     list_only: bool,
-    **decays: float | None,
+    **decays: Any,
 ) -> None:
     """Smooth the scalars in TensorBoard's event files.
 
@@ -186,14 +206,19 @@ def main(
     On a terminal a table comes out, in a pipe CSV, and with -o a file. PATTERN is a shell pattern
     for the whole name, such as 'loss*'.
     """
+    if follow:
+        _refuse_beside_follow()
     if len(betas) > 1:
         _refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
     decays["beta"] = betas[0] if betas else None
     given = {name: value for name, value in decays.items() if value is not None}
+    is_auto = given == {"beta": "auto"}
     try:
-        beta = beta_from(**given)
-    except ValueError as error:
+        beta = 0.0 if is_auto else beta_from(**given)
+    except (TypeError, ValueError) as error:
         _refuse(f"{error}.")
+    if is_auto and over is not None:
+        _refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if force and output is None:
         _refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:
@@ -213,6 +238,8 @@ def main(
     elif sys.stdout is None:  # closed by a shell's >&-
         _refuse("there is no standard output to write to; open it, or add -o FILE.")
 
+    if follow:
+        _follow(paths, tags, runs, given or {"beta": beta})
     exit_code, columns = _load(paths, tags, runs, restarts, duplicates, verify)
     if len(columns) == 0:
         sys.exit(exit_code)
@@ -221,7 +248,12 @@ def main(
         sys.exit(exit_code)
     decay = given or {"beta": beta}
     if over is None:
-        scalars = Smoothed(columns, smooth_columns(columns, beta), decay, x or "step")
+        chosen = choose_betas(columns) if is_auto else None
+        smoothed = smooth_columns(columns, beta if chosen is None else chosen)
+        scalars = Smoothed(columns, smoothed, decay, x or "step", chosen)
+        if chosen is not None and (output is not None or not sys.stdout.isatty()):
+            for (run, tag, _), own in zip(columns.series(), chosen, strict=True):
+                click.echo(f"ewma-smooth: {shown(run)} {shown(tag)}: beta {own:.5g}", err=True)
         _show(scalars, WRITERS, summary_table, summary_lines, output, force)
     else:
         try:
@@ -276,6 +308,44 @@ def _refuse_to_replace(output: Path) -> NoReturn:
     _refuse(f"{shown(str(output))} exists already; add --force to replace it, or name another.")
 
 
+def _refuse_beside_follow() -> None:
+    context = click.get_current_context()
+    for option in context.command.params:
+        if (
+            option.name not in _WITH_FOLLOW
+            and option.name is not None
+            and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+        ):
+            _refuse(
+                f"{option.opts[-1]} does not go with --follow, which draws a chart or, in a pipe, "
+                "writes CSV; leave one of them out."
+            )
+
+
+def _follow(
+    paths: tuple[str, ...], tags: tuple[str, ...], runs: tuple[str, ...], decay: dict[str, float]
+) -> NoReturn:
+    from rich.console import Console
+
+    from ewma import _follow_cli
+    from ewma._follow import SmoothingFollower
+
+    def start(report: Callable[[Problem], None]) -> SmoothingFollower:
+        return SmoothingFollower(paths, beta_from(**decay), tags=tags, runs=runs, report=report)
+
+    try:
+        if sys.stdout.isatty() and not (console := Console()).is_dumb_terminal:
+            _keep_to_encoding()
+            title = ", ".join(shown(path) for path in paths)
+            note = ", ".join(f"{name} {value:g}" for name, value in decay.items())
+            _follow_cli.follow_on_terminal(start, title, note, console)
+        else:
+            _to_stdout(lambda file: _follow_cli.follow_to_pipe(start, file))
+    except KeyboardInterrupt:
+        sys.exit(_follow_cli.INTERRUPTED)
+    sys.exit(0)
+
+
 def _load(
     paths: tuple[str, ...],
     tags: tuple[str, ...],
@@ -324,8 +394,7 @@ def _print_table(table: Table, lines: Callable[[], str]) -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
+    _keep_to_encoding()
     console = Console()
     unbounded = console.options.update(max_width=sys.maxsize)
     # Long names may take several lines, the numbers may not.
@@ -339,6 +408,11 @@ def _print_table(table: Table, lines: Callable[[], str]) -> None:
         console.print(table)
     else:
         click.echo(lines(), nl=False)
+
+
+def _keep_to_encoding() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
 
 
 def _to_stdout(write: Callable[[IO[bytes]], object]) -> None:

@@ -26,12 +26,16 @@ _CHUNK = 10_000  # rows turned into text at a time
 
 @dataclass(frozen=True, slots=True)
 class Smoothed:
-    """Scalars and their smoothed values, row by row, and how they were smoothed."""
+    """Scalars and their smoothed values, row by row, and how they were smoothed.
+
+    `betas` is what each series chose for itself, in their order, where the decay is beta = "auto".
+    """
 
     columns: ScalarColumns
     smoothed: npt.NDArray[np.float64]
-    decay: dict[str, float]
+    decay: dict[str, Any]
     x: str = "step"
+    betas: list[float] | None = None
 
     def rows(self, segment: str) -> Iterator[zip[tuple[Any, ...]]]:
         """Yield chunks of rows as Python's own numbers, run and tag as codes.
@@ -49,12 +53,13 @@ class Smoothed:
                 yield zip(*numbers, map(segment.format, c.segment[part].tolist()), strict=True)
 
 
-def write_csv(scalars: Smoothed, file: IO[bytes]) -> None:
+def write_csv(scalars: Smoothed, file: IO[bytes], header: bool = True) -> None:
     """Write a line a point, in UTF-8. Floats have the digits that give them back exactly."""
     runs = [csv_cell(name) for name in scalars.columns.run_names]
     tags = [csv_cell(name) for name in scalars.columns.tag_names]
-    header = HEADER if scalars.columns.segment is None else SEGMENT_HEADER
-    file.write((",".join(header) + "\n").encode())
+    if header:
+        names = HEADER if scalars.columns.segment is None else SEGMENT_HEADER
+        file.write((",".join(names) + "\n").encode())
     for chunk in scalars.rows(",{}"):
         lines = [
             f"{runs[run]},{tags[tag]},{step},{wall!r},{value!r}{segment},{smoothed!r}\n"
@@ -123,7 +128,11 @@ def picture_writer(kind: str) -> Callable[[Smoothed, IO[bytes]], None]:
             Curve(run, tag, x, c.value[rows], scalars.smoothed[rows])
             for (run, tag, rows), x in zip(series, xs, strict=True)
         ]
-        save(draw(curves, x_label=label, note=smoothing_note(scalars.decay)), file, kind)
+        save(
+            draw(curves, x_label=label, note=smoothing_note(scalars.decay, scalars.betas)),
+            file,
+            kind,
+        )
 
     return write_picture
 
@@ -149,10 +158,14 @@ def summary_table(scalars: Smoothed) -> Table:
     table.add_column("tag", overflow="fold", min_width=NAME_WIDTH)
     for heading in ("points", "steps", "last", "smoothed", "lowest", "at step"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for run, tag, rows in scalars.columns.series():
+    if scalars.betas is not None:
+        table.add_column("beta", justify="right", no_wrap=True)
+    for i, (run, tag, rows) in enumerate(scalars.columns.series()):
         s = _summary(scalars, rows)
         steps = f"{s.first_step}..{s.last_step}"
-        cells = (run, tag, s.points, steps, s.last, s.smoothed, s.lowest, s.lowest_step)
+        cells = [run, tag, s.points, steps, s.last, s.smoothed, s.lowest, s.lowest_step]
+        if scalars.betas is not None:
+            cells.append(f"{scalars.betas[i]:.5g}")
         table.add_row(*(Text(shown(cell)) for cell in cells))  # Text: "[b]" in a tag is no markup
     table.caption = "last: value; smoothed: the same, smoothed; lowest: lowest smoothed value"
     table.caption_justify = "left"
@@ -162,12 +175,13 @@ def summary_table(scalars: Smoothed) -> Table:
 def summary_lines(scalars: Smoothed) -> str:
     """Return the table's content for a narrow terminal: text that breaks anywhere."""
     lines = []
-    for run, tag, rows in scalars.columns.series():
+    for i, (run, tag, rows) in enumerate(scalars.columns.series()):
         s = _summary(scalars, rows)
         lines.append(
             f"{shown(run)} {shown(tag)}: {s.points} point{'' if s.points == '1' else 's'}, "
             f"steps {s.first_step} to {s.last_step}, last {s.last}, "
             f"smoothed {s.smoothed}, lowest smoothed {s.lowest} at step {s.lowest_step}"
+            + ("" if scalars.betas is None else f", beta {scalars.betas[i]:.5g}")
         )
     return "\n".join(lines) + "\n"
 

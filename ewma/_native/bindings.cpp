@@ -5,9 +5,13 @@ namespace nb = nanobind;
 
 void bind_ema(nb::module_& m);
 void bind_events(nb::module_& m);
+void bind_forecast(nb::module_& m);
+void bind_stream(nb::module_& m);
 
 NB_MODULE(_core, m) {
   m.doc() = "The recurrence and the event-file reader, in C++.";
   bind_ema(m);
   bind_events(m);
+  bind_forecast(m);
+  bind_stream(m);
 }

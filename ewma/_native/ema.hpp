@@ -21,6 +21,7 @@
 #include "ema_kernel.hpp"
 #include "powers.hpp"
 #include "scale.hpp"
+#include "stream_kernel.hpp"
 #include "stretch.hpp"
 
 namespace ewma {
@@ -32,6 +33,23 @@ class Series {
   Series() = default;
   Series(const Powers& powers, const Options& options) : powers_(&powers), options_(options) {
     if (!options.debias) weight_.hi = powers.steady_weight;
+  }
+  Series(const Powers& powers, const Options& options, const StreamState& state)
+      : Series(powers, options) {
+    scale_ = kScales + state.scale;
+    mean_ = {state.mean, state.mean_rest};
+    if (options.debias) weight_ = {state.weight, state.weight_rest};
+    largest_ = state.largest;
+    seen_ = state.count > 0;
+  }
+
+  // Writes down the state after so many samples.
+  void keep(std::size_t samples, StreamState& state) const {
+    state.scale = scale_ - kScales;
+    state.mean = mean_.hi, state.mean_rest = mean_.lo;
+    if (options_.debias) state.weight = weight_.hi, state.weight_rest = weight_.lo;
+    state.largest = largest_;
+    state.count += static_cast<std::int64_t>(samples - gaps_);
   }
 
   // Smooths the next n samples; y may be x, or null where only the state is to move on.

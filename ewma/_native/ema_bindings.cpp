@@ -16,52 +16,21 @@
 
 #include "buffer.hpp"
 #include "ema_kernel.hpp"
+#include "isa.hpp"
 #include "parallel.hpp"
-
-#if defined(EWMA_X86) && defined(_MSC_VER)
-#include <immintrin.h>
-#include <intrin.h>
-#endif
 
 namespace nb = nanobind;
 
 namespace {
 
-enum Isa : unsigned { baseline, avx2, avx512 };
-
-// The best copy of the kernel that both the processor and the operating system take.
-Isa best_isa() {
-#if !defined(EWMA_X86)
-  return Isa::baseline;
-#elif defined(_MSC_VER)
-  int leaf[4];
-  __cpuid(leaf, 0);
-  if (leaf[0] < 7) return Isa::baseline;
-  __cpuid(leaf, 1);
-  const bool fma = leaf[2] & (1 << 12), osxsave = leaf[2] & (1 << 27);
-  if (!fma || !osxsave) return Isa::baseline;
-  const auto saved = _xgetbv(0);
-  __cpuidex(leaf, 7, 0);
-  if ((saved & 0x06) != 0x06 || !(leaf[1] & (1 << 5))) return Isa::baseline;
-  constexpr unsigned f_dq_vl = 1u << 16 | 1u << 17 | 1u << 31;
-  const bool avx512 = (static_cast<unsigned>(leaf[1]) & f_dq_vl) == f_dq_vl;
-  return avx512 && (saved & 0xe6) == 0xe6 ? Isa::avx512 : Isa::avx2;
-#else
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::baseline;
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
-  return avx512 ? Isa::avx512 : Isa::avx2;
-#endif
-}
-
 template <typename T>
 ewma::Kernel<T> kernel(unsigned isa_limit) {
-  static const Isa best = best_isa();
+  static const ewma::Isa best = ewma::best_isa();
   switch (isa_limit < best ? isa_limit : best) {
 #if defined(EWMA_X86)
-    case Isa::avx512:
+    case ewma::kAvx512:
       return {ewma::avx512::smooth, ewma::avx512::continue_series, ewma::avx512::answer};
-    case Isa::avx2:
+    case ewma::kAvx2:
       return {ewma::avx2::smooth, ewma::avx2::continue_series, ewma::avx2::answer};
 #endif
     default:
@@ -232,7 +201,7 @@ void answer(nb::handle x, std::string_view x_type, nb::handle out, std::string_v
 void bind_ema(nb::module_& m) {
   m.def("smooth", &smooth_block, nb::arg("x"), nb::arg("out"), nb::arg("outer"), nb::arg("time"),
         nb::arg("inner"), nb::arg("beta"), nb::arg("debias"), nb::arg("ignore_na"), nb::arg("fill"),
-        nb::arg("threads") = 1, nb::arg("isa_limit") = unsigned{Isa::avx512},
+        nb::arg("threads") = 1, nb::arg("isa_limit") = unsigned{ewma::kAvx512},
         "Smooth x, a C-contiguous float64 or float32 block (outer, time, inner), along time into\n"
         "out, which may be x. isa_limit: 0 baseline, 1 AVX2, 2 AVX-512.");
   m.def("answer", &answer, nb::arg("x"), nb::arg("x_type"), nb::arg("out"), nb::arg("out_type"),
@@ -241,7 +210,7 @@ void bind_ema(nb::module_& m) {
         nb::arg("fill"), nb::arg("times") = nb::none(), nb::arg("whole") = false,
         nb::arg("unit") = 1.0, nb::arg("weigh") = false, nb::arg("groups") = nb::none(),
         nb::arg("group_count") = 0, nb::arg("pairs") = false, nb::arg("threads") = 1,
-        nb::arg("isa_limit") = unsigned{Isa::avx512},
+        nb::arg("isa_limit") = unsigned{ewma::kAvx512},
         "The mean (statistic 0), the variance (1) or its root (2) of x, a C-contiguous block\n"
         "(outer, time, inner) of items of a type that NumPy names x_type, along time into out:\n"
         "a block each for the decays, pairs of beta and its logarithm a step of times. times and\n"

@@ -61,7 +61,7 @@ def read_event_file(
             shrunk_to = _shrunk_to(stream, max(file.size, done))
     except OSError as error:
         failure = error
-    for problem in _damage(path, reader):
+    for problem in damage(path, reader):
         report(problem)
     if failure is not None:
         report(unreadable(path, failure, done or None))
@@ -87,19 +87,19 @@ def _shrunk_to(file: io.FileIO, size: int) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) and status.st_size < size else None
 
 
-def _damage(path: str, reader: EventReader) -> list[Problem]:
-    """Return what the parser found wrong, in the order of the file."""
+def damage(path: str, reader: EventReader, base: int = 0) -> list[Problem]:
+    """Return what a parser that began at byte `base` found wrong, in the order of the file."""
     problems = []
     count, offset = reader.bad_data
     if count > 0:
         message = f"{_records(count)} a data checksum that is wrong"
-        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
+        problems.append(Problem(path, base + offset, message + _SKIPPED, DAMAGED))
     count, offset = reader.bad_event
     if count > 0:
         message = f"{_records(count)} checksums that are right but no Event message in it"
-        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
+        problems.append(Problem(path, base + offset, message + _SKIPPED, DAMAGED))
     count, offset = reader.bad_length
-    if count > 0 and offset == 0:
+    if count > 0 and base + offset == 0:
         message = (
             "not an event file: it does not begin with a length and the length's checksum; give "
             "a file that TensorFlow, Keras, PyTorch or tensorboardX wrote."
@@ -111,7 +111,7 @@ def _damage(path: str, reader: EventReader) -> list[Problem]:
             "be found; everything before it was read. Copy the file again from where it was "
             "written, if the rest matters."
         )
-        problems.append(Problem(path, offset, message, DAMAGED))
+        problems.append(Problem(path, base + offset, message, DAMAGED))
     return sorted(problems, key=lambda problem: problem.offset or 0)
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import select
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -100,6 +101,58 @@ def _read(terminal):
         return os.read(terminal, 1 << 16)
     except OSError:  # Linux's way to say that nobody holds the other end any more
         return b""
+
+
+class Terminal:
+    """It in a process of its own on a terminal of a size, read from and resized as it runs."""
+
+    def __init__(self, *arguments, columns=80, lines=24, streams=("stdout",), **environment):
+        import pty
+
+        self._ours, theirs = pty.openpty()
+        self.resize(columns, lines)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(
+            python(MAIN, *arguments),
+            **(pipes | dict.fromkeys(streams, theirs)),
+            env=surroundings(TERM="xterm-256color", PYTHONUTF8="1") | environment,
+        )
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        os.close(self._ours)
+
+    def resize(self, columns, lines):
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def until(self, text):
+        """Return what is shown from now on, as far as `text`."""
+        new = b""
+        while text not in without_styles(new.decode(errors="replace")):
+            ready, _, _ = select.select([self._ours], [], [], 20)
+            chunk = _read(self._ours) if ready else b""
+            assert chunk, f"{text!r} is not shown, but {new!r}"
+            new += chunk
+        return without_styles(new.decode(errors="replace")).replace("\r\n", "\n")
+
+    def end(self, signal):
+        """Send a signal; return how it ended and what it still showed."""
+        self.process.send_signal(signal)
+        rest = b""
+        while chunk := _read(self._ours):
+            rest += chunk
+        error = self.process.communicate()[1]
+        return Result(self.process.returncode, rest.decode(), (error or b"").decode())
 
 
 def without_styles(text):

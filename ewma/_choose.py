@@ -1,0 +1,130 @@
+"""`choose_beta`: let the data say how much to forget."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ewma import _core
+from ewma.containers import open_container
+
+Array = npt.NDArray[Any]
+
+_AT_ONCE = 16  # betas that the kernel takes in one pass, or a multiple
+_FIRST = 32  # betas of the first pass
+_PASSES = 2  # after the first one, each 7.5 times as fine
+ENOUGH = 3  # samples: with two, all betas forecast alike
+
+
+def choose_beta(series: Any) -> float:
+    r"""Choose the beta whose means forecast the next sample best.
+
+    .. math:: \hat\beta = \arg\min_\beta \sum_{t>1} (x_t - y_{t-1})^2
+
+    where :math:`y` is the mean as of ``ewma.smooth(series, beta)``. Noise around a level gives a
+    beta near 1, a random walk one near 0. Missing samples are left out.
+
+    Parameters
+    ----------
+    series : list, tuple, ndarray or Series
+        One series of samples, at least 3 that are not missing.
+
+    Returns
+    -------
+    float
+        Between 0 and 1. Of betas that forecast equally well the largest: 1 for a constant.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 3 samples, or more than one series.
+    TypeError
+        For samples that are not real numbers.
+
+    See Also
+    --------
+    smooth : Takes ``beta="auto"``, which is this choice for each series.
+
+    Notes
+    -----
+    This is how simple exponential smoothing is fitted, but that the first level is the first
+    sample and the weights are bias-corrected, so that there is nothing else to fit. The error is
+    evaluated for 32 betas in one pass over the samples, from alpha = 1 - beta = 1 down to a small
+    part of one over their number, and then for 16 around the best, and so on.
+
+    References
+    ----------
+    R. J. Hyndman and G. Athanasopoulos, "Forecasting: Principles and Practice", 3rd edition, 2021,
+    section 8.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).standard_normal(1000)
+    >>> choose_beta(noise) > 0.99
+    True
+    >>> choose_beta(noise.cumsum()) < 0.1
+    True
+    """
+    values = open_container(series).values
+    if values.dtype.kind == "c":
+        raise TypeError(f"samples must be real numbers; received {values.dtype}: take .real")
+    if values.ndim != 1:
+        raise ValueError(
+            "series must be one series, with one axis; received shape "
+            f"{values.shape}: choose for each column"
+        )
+    samples = finite(values)
+    if len(samples) < ENOUGH:
+        raise ValueError(
+            f"series must have at least {ENOUGH} samples that are not missing; received "
+            f"{len(samples)}: give more, or a beta"
+        )
+    return best_beta(samples)
+
+
+def finite(values: Array) -> npt.NDArray[np.float64]:
+    """Return the samples that are there."""
+    values = np.asarray(values, np.float64)
+    return np.ascontiguousarray(values[np.isfinite(values)])
+
+
+def best_beta(samples: npt.NDArray[np.float64]) -> float:
+    """Return the choice for samples that are all there, at least one."""
+    # Near 1 in size, and from the first one on: nothing overflows, and no offset costs digits.
+    x = np.ldexp(samples, -math.frexp(np.abs(samples).max())[1])
+    x -= x[0]
+    if not x.any():
+        return 1.0
+    # In powers of two of alpha: from no past at all to more of it than there is.
+    low, high = -math.log2(8 * len(x)), 0.0
+    exponents = np.linspace(low, high, _FIRST - 1)
+    betas = np.concatenate([[1.0], 1 - np.exp2(exponents)])
+    errors = _errors(x, betas)
+    best, least = _least(betas, errors)
+    width = exponents[1] - exponents[0]
+    for _ in range(_PASSES):
+        if best == 1.0:
+            break  # further than to the least alpha that is tried there is no need to look
+        middle = math.log2(1 - best)
+        exponents = np.linspace(max(low, middle - width), min(high, middle + width), _AT_ONCE)
+        around = 1 - np.exp2(exponents)
+        found, error = _least(around, _errors(x, around))
+        if error < least:
+            best, least = found, error
+        width = exponents[1] - exponents[0]
+    return best
+
+
+def _errors(x: npt.NDArray[np.float64], betas: npt.NDArray[np.float64]) -> Array:
+    sums = np.empty(len(betas))
+    _core.forecast_errors(x, betas, sums)
+    return sums
+
+
+def _least(betas: Array, errors: Array) -> tuple[float, float]:
+    at = int(np.argmin(errors))  # the first one, and so the largest beta
+    return float(betas[at]), float(errors[at])

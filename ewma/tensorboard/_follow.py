@@ -1,0 +1,150 @@
+"""Runs that are still being written: each look gives the points that are new."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+from ewma.tensorboard._name_filter import NameFilter, Patterns
+from ewma.tensorboard._problems import WARNING, Problem, unreadable
+from ewma.tensorboard._read import _CHUNK, Paths, _as_paths
+from ewma.tensorboard._tail import SIGNATURE, NewPoints, Tail
+from ewma.tensorboard._watch import Found, Watch
+
+INTERVAL = 0.4
+"""Seconds between two looks: a point is seen within half a second, and a look at 500 runs takes a
+hundredth of that."""
+
+
+class Follower:
+    """Event files that grow and appear, looked at whenever `poll` is called.
+
+    Parameters
+    ----------
+    path, tags, runs
+        As for `read_scalars`, but nothing needs to be there yet.
+    report
+        Is told what goes wrong, once.
+    """
+
+    def __init__(
+        self,
+        path: Paths,
+        *,
+        tags: Patterns = None,
+        runs: Patterns = None,
+        report: Callable[[Problem], None],
+    ) -> None:
+        self._paths = _as_paths(path)
+        self._wanted_tag, self._wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
+        self._report = report
+        self._said: set[str] = set()
+        self._watch = Watch(self._paths, self._say_once)
+        self._tails: dict[str, Tail] = {}
+        self._missing: dict[str, Tail] = {}
+        self._other_runs: set[str] = set()
+        self._other_tags: set[str] = set()
+        self._looked = False
+        self._sessions = itertools.count()
+        self._buffer = memoryview(bytearray(_CHUNK))
+
+    def poll(self) -> Iterator[NewPoints]:
+        """Yield what is new, run by run and file by file as far as it was there at the same time.
+
+        A record of which a part is missing is left for a later look.
+        """
+        self._find()
+        nothing = True
+        for tail in self._changed():
+            for points in tail.read(self._buffer, self._wanted_tag, self._say_once):
+                if not self._looked:
+                    self._other_tags.update(points.tag_names)
+                if len(points) > 0:
+                    nothing = False
+                    yield points
+        if not self._looked:
+            self._looked = True
+            if nothing:
+                self._explain_nothing()
+
+    def _changed(self) -> list[Tail]:
+        """Return the files to read; the others cost a stat each, and that is what idling costs."""
+        stat = os.stat
+        changed: list[Tail] = []
+        failed: list[tuple[str, OSError]] = []
+        for path, tail in self._tails.items():
+            try:
+                if stat(path)[:SIGNATURE] != tail.seen:
+                    changed.append(tail)
+            except OSError as error:
+                failed.append((path, error))
+        for path, why in failed:
+            self._lose(path, why)
+        return changed
+
+    def _find(self) -> None:
+        """Take up new files; what was missing a look ago and has not come back is gone."""
+        files = self._watch.look()
+        known = {tail.identity for tail in self._tails.values()} if files else set()
+        for found in files:
+            if found.path in self._tails or found.identity in known:
+                continue
+            if not self._wanted_run(found.run):
+                self._other_runs.add(found.run)
+                continue
+            known.add(found.identity)
+            self._tails[found.path] = self._known(found) or Tail(found, self._sessions)
+        missing, self._missing = self._missing, {}
+        gone = []
+        for path, tail in missing.items():
+            if os.path.lexists(path):
+                self._tails[path] = tail
+            else:
+                gone.append(path)
+        if gone:
+            self._report(_gone(gone))
+
+    def _known(self, found: Found) -> Tail | None:
+        """Return the file that was missing under this name, or that has been given it."""
+        if found.path in self._missing:
+            return self._missing.pop(found.path)
+        for path, tail in self._missing.items():
+            if tail.goes_on_in(found):
+                return self._missing.pop(path)
+        return None
+
+    def _lose(self, path: str, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            # Perhaps it has only been given another name, or is just being replaced.
+            self._missing[path] = self._tails.pop(path)
+        else:
+            self._say_once(unreadable(path, error))
+
+    def _say_once(self, problem: Problem) -> None:
+        line = str(problem)
+        if line not in self._said:
+            self._said.add(line)
+            self._report(problem)
+
+    def _explain_nothing(self) -> None:
+        given = ", ".join(self._paths)
+        if self._other_runs and not self._tails:
+            self._say_once(self._wanted_run.nothing_left(given, self._other_runs))
+        elif self._other_tags:
+            self._say_once(self._wanted_tag.nothing_left(given, self._other_tags))
+        else:
+            message = (
+                "there are no scalars here yet (in files whose names contain 'tfevents'); waiting "
+                "for them."
+            )
+            self._say_once(Problem(given, None, message, WARNING))
+
+
+def _gone(paths: list[str]) -> Problem:
+    others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    message = (
+        f"this file{others} {'are' if others else 'is'} gone; what was read of "
+        f"{'them' if others else 'it'} stays."
+    )
+    return Problem(paths[0], None, message, WARNING)

@@ -1,0 +1,593 @@
+"""`follow`: each new point once, whatever happens to the files meanwhile."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from event_writer import (
+    curve,
+    event,
+    event_file,
+    file_version,
+    header,
+    record,
+    session_start,
+    simple,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorboardX import SummaryWriter
+
+import ewma
+from ewma import _follow
+from ewma._follow import SmoothingFollower
+from ewma._running_mean import RunningMean
+
+NAN, INF = float("nan"), float("inf")
+
+
+class Looker:
+    """Follows a path, and keeps what was said."""
+
+    def __init__(self, path, beta=0.9, **filters):
+        self.said = []
+        self.follower = SmoothingFollower(
+            path, beta, **filters, report=lambda problem: self.said.append(str(problem))
+        )
+
+    def look(self):
+        return [point for points in self.follower.poll() for point in points]
+
+    def values(self):
+        return [point.value for point in self.look()]
+
+
+@pytest.fixture
+def log(tmp_path):
+    """The path of a log that is not there yet."""
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run" / "events.out.tfevents.1"
+
+
+def points(values, first=0):
+    return b"".join(
+        record(event(step, simple("loss", value))) for step, value in enumerate(values, first)
+    )
+
+
+def append(path, data):
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def assert_as_finished(found, path, beta=0.9):
+    """The points are those of the finished files, the means equal to 2 units in the last place."""
+    frame = ewma.smooth_scalars(path, beta)
+    assert len(found) == len(frame)
+    columns = {}
+    for point in found:
+        columns.setdefault((point.run, point.tag), []).append(point[2:])
+    for key, group in frame.groupby(["run", "tag"], observed=True):
+        mine = np.array(columns.pop(key))
+        rest = group[["step", "wall_time", "value"]].to_numpy()
+        np.testing.assert_array_equal(mine[:, :3], rest)
+        finite = np.abs(rest[np.isfinite(rest[:, 2]), 2])
+        unit = np.spacing(finite.max()) if len(finite) else 0
+        np.testing.assert_allclose(mine[:, 3], group["smoothed"], rtol=0, atol=2 * unit)
+    assert not columns
+
+
+class TestGrowing:
+    def test_every_point_once(self, log):
+        log.write_bytes(event_file(*curve("loss", [4, 1])))
+        looker = Looker(log.parent)
+        assert looker.look() == [
+            (".", "loss", 0, 1.5e9, 4.0, 4.0),
+            (".", "loss", 1, 1.5e9, 1.0, pytest.approx(4 - 3 / 1.9)),
+        ]
+        assert looker.look() == []
+        append(log, points([7], 2))
+        assert looker.values() == [7.0]
+        assert looker.look() == looker.said == []
+
+    def test_cut_at_every_byte(self, tmp_path):
+        events = [event(1, simple("a", 4), simple("b", 5)), event(2, simple("a", 6))]
+        data, first = event_file(*events), len(event_file(events[0]))
+        for cut in range(len(data) + 1):
+            path = tmp_path / f"{cut}.tfevents"
+            path.write_bytes(data[:cut])
+            looker = Looker(path)
+            found = looker.values()
+            assert found == [4, 5, 6][: 3 * (cut == len(data)) or 2 * (cut >= first)]
+            append(path, data[cut:])
+            assert found + looker.values() == [4, 5, 6]
+            assert not [line for line in looker.said if "no scalars here yet" not in line]
+            path.unlink()
+
+    @given(data=st.data())
+    @settings(max_examples=30, deadline=None)
+    def test_any_flushes(self, data, tmp_path_factory):
+        values = data.draw(
+            st.lists(st.floats(width=32) | st.sampled_from([NAN, INF]), min_size=1, max_size=30)
+        )
+        beta = data.draw(st.sampled_from([0.0, 0.5, 0.9, 0.999, 1.0]))
+        events = [event(k, simple("ab"[k % 2], value)) for k, value in enumerate(values)]
+        log = event_file(*events)
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(log)), max_size=8)))
+        path = tmp_path_factory.mktemp("any") / "1.tfevents"
+        looker, found = Looker(path, beta), []
+        for a, b in zip([0, *cuts], [*cuts, len(log)], strict=True):
+            append(path, log[a:b])
+            found += looker.look()
+        assert_as_finished(found, path, beta)
+
+    def test_real_writer(self, tmp_path):
+        looker, found = Looker(tmp_path), []
+        with SummaryWriter(str(tmp_path / "a"), flush_secs=1000) as one:
+            for step in range(40):
+                one.add_scalar("loss", 1 / (step + 1), step)
+                one.add_scalars("both", {"x": step, "y": -step}, step)
+                if step % 7 == 0:
+                    one.flush()
+                    found += looker.look()
+        found += looker.look()
+        assert len(found) == 120
+        assert {point.run for point in found} == {"a", "a/both/x", "a/both/y"}
+        assert_as_finished(found, tmp_path)
+        assert all("no scalars here yet" in line for line in looker.said)
+
+    def test_a_long_log_in_blocks(self, log, monkeypatch):
+        monkeypatch.setattr("ewma.tensorboard._tail._BLOCK", 1)
+        monkeypatch.setattr("ewma.tensorboard._follow._CHUNK", 100)
+        log.write_bytes(event_file(*curve("loss", range(100))))
+        assert_as_finished(Looker(log.parent).look(), log.parent)
+
+
+class TestAppearing:
+    def test_nothing_is_there_yet(self, tmp_path):
+        looker = Looker(tmp_path / "logs")
+        assert looker.look() == looker.look() == []
+        (line,) = looker.said
+        assert "no scalars here yet" in line
+        (tmp_path / "logs/b/c").mkdir(parents=True)
+        assert looker.look() == []
+        (tmp_path / "logs/b/c/1.tfevents").write_bytes(event_file(*curve("x", [1])))
+        assert [point.run for point in looker.look()] == ["b/c"]
+        assert looker.said == [line]
+
+    def test_file_that_is_not_there_yet(self, log):
+        looker = Looker(log)
+        looker.look()
+        log.write_bytes(event_file(*curve("x", [1])))
+        assert [point.run for point in looker.look()] == ["."]
+
+    def test_new_runs_files_and_tags(self, log):
+        root = log.parents[1]
+        log.write_bytes(event_file(*curve("loss", [1])))
+        looker = Looker(root)
+        assert len(looker.look()) == 1
+        append(log, record(event(1, simple("new", 5))))
+        (root / "run/2.tfevents").write_bytes(event_file(event(9, simple("loss", 3))))
+        (root / "a").mkdir()
+        (root / "a/1.tfevents").write_bytes(event_file(*curve("loss", [8])))
+        found = looker.look() + looker.look()
+        assert sorted(point[:2] for point in found) == [
+            ("a", "loss"),
+            ("run", "loss"),
+            ("run", "new"),
+        ]
+
+    def test_a_folder_whose_time_is_long_past(self, log):
+        log.write_bytes(event_file(*curve("loss", [1])))
+        root = log.parents[1]
+        for folder in (root, log.parent):
+            os.utime(folder, (1, 1))
+        looker = Looker(root)
+        assert looker.values() == [1]
+        (root / "b").mkdir()
+        (root / "b/1.tfevents").write_bytes(event_file(*curve("loss", [2])))
+        (log.parent / "2.tfevents").write_bytes(event_file(event(5, simple("loss", 3))))
+        assert sorted(looker.values() + looker.values()) == [2, 3]
+
+    def test_a_file_in_the_same_tick_of_the_folders_clock(self, log):
+        log.write_bytes(event_file(*curve("loss", [1])))
+        looker = Looker(log.parent)
+        looker.look()
+        before = log.parent.stat().st_mtime_ns
+        (log.parent / "2.tfevents").write_bytes(event_file(event(5, simple("loss", 3))))
+        os.utime(log.parent, ns=(before, before))
+        assert looker.values() + looker.values() == [3]
+
+    def test_a_folder_without_a_time(self, log):
+        log.write_bytes(event_file(*curve("loss", [1])))
+        os.utime(log.parent, (1, 1))
+        looker = Looker(log.parent)
+        looker.look()
+        (log.parent / "2.tfevents").write_bytes(event_file(event(5, simple("loss", 3))))
+        os.utime(log.parent, (1, 1))
+        assert [value for _ in range(70) for value in looker.values()] == [3]
+
+    def test_pattern(self, tmp_path):
+        looker = Looker(tmp_path / "r*")
+        looker.look()
+        for name in ("r1", "s1"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "1.tfevents").write_bytes(event_file(*curve("x", [1])))
+        assert [p.run for _ in range(70) for p in looker.look()] == ["r1"]
+
+    def test_several_paths_are_named_as_by_read_scalars(self, tmp_path):
+        paths = [tmp_path / "a", tmp_path / "b/c"]
+        looker = Looker(paths)
+        looker.look()
+        for path in paths:
+            path.mkdir(parents=True)
+            (path / "1.tfevents").write_bytes(event_file(*curve("x", [1])))
+        assert [point.run for point in looker.look()] == list(
+            ewma.read_scalars(paths)["run"].unique()
+        )
+
+    def test_symlinks_lead_in_a_circle(self, log):
+        log.write_bytes(event_file(*curve("loss", [1])))
+        (log.parent / "again").symlink_to(log.parents[1], target_is_directory=True)
+        (log.parent / "2.tfevents").symlink_to(log)
+        looker = Looker(log.parents[1])
+        assert [point.run for _ in range(70) for point in looker.look()] == ["run"]
+
+    def test_filters(self, log):
+        log.write_bytes(event_file(*curve("loss", [1, 2]), *curve("acc", [3])))
+        other = log.parents[1] / "other"
+        other.mkdir()
+        (other / "1.tfevents").write_bytes(log.read_bytes())
+        assert Looker(log.parents[1], runs="r*", tags="a*").values() == [3]
+
+    @pytest.mark.parametrize(
+        ("filters", "there"), [({"tags": "x"}, "'loss'"), ({"runs": "x"}, "'run'")]
+    )
+    def test_what_is_there_when_nothing_matches(self, log, filters, there):
+        log.write_bytes(event_file(*curve("loss", [1])))
+        looker = Looker(log.parents[1], **filters)
+        assert looker.look() == looker.look() == []
+        (line,) = looker.said
+        assert there in line
+
+
+class TestAccidents:
+    @pytest.fixture
+    def looker(self, log):
+        """What follows a log of three points, and has read them."""
+        log.write_bytes(event_file() + points([1, 2, 3]))
+        looker = Looker(log.parent)
+        assert looker.values() == [1, 2, 3]
+        return looker
+
+    def test_deleted(self, log, looker):
+        log.unlink()
+        assert looker.look() + looker.look() + looker.look() == []
+        (line,) = looker.said
+        assert "is gone" in line
+        log.write_bytes(event_file() + points([9], 7))
+        assert looker.values() + looker.values() == [9]
+
+    def test_folder_vanishes(self, log, looker):
+        log.unlink()
+        log.parent.rmdir()
+        assert looker.look() + looker.look() + looker.look() == []
+        (line,) = looker.said
+        assert "is gone" in line
+        log.parent.mkdir()
+        log.write_bytes(event_file() + points([9], 7))
+        assert looker.values() == [9]
+
+    def test_many_gone_are_one_line(self, log, looker):
+        (log.parent / "2.tfevents").write_bytes(event_file() + points([4], 8))
+        assert looker.values() + looker.values() == [4]
+        for path in log.parent.iterdir():
+            path.unlink()
+        looker.look(), looker.look()
+        (line,) = looker.said
+        assert "and 1 more are gone" in line
+
+    @pytest.mark.parametrize("in_place", [False, True])
+    def test_replaced_by_another_log(self, log, looker, in_place):
+        other = event_file() + points([7, 8, 9, 10], 3)
+        if in_place:
+            log.write_bytes(other)
+        else:
+            (log.parent / "new").write_bytes(other)
+            (log.parent / "new").replace(log)
+        assert looker.values() == [7, 8, 9, 10]
+        (line,) = looker.said
+        assert "replaced or cut short" in line
+        append(log, points([11], 7))
+        assert looker.values() == [11]
+
+    def test_truncated(self, log, looker):
+        log.write_bytes(event_file() + points([1]))
+        assert looker.values() == [1]
+        assert ["replaced or cut short" in line for line in looker.said] == [True, False]
+        assert "resumed" in looker.said[1]
+
+    def test_emptied(self, log, looker):
+        log.write_bytes(b"")
+        assert looker.look() == []
+        log.write_bytes(event_file() + points([5], 3))
+        assert looker.values() == [5]
+
+    def test_replaced_by_a_longer_copy_of_itself(self, log, looker):
+        (log.parent / "new").write_bytes(log.read_bytes() + points([4], 3))
+        (log.parent / "new").replace(log)
+        assert looker.values() == [4]
+        assert looker.said == []
+
+    def test_gone_for_a_moment(self, log, looker):
+        data = log.read_bytes()
+        log.unlink()
+        assert looker.look() == []
+        log.write_bytes(data + points([4], 3))
+        assert looker.values() + looker.values() == [4]
+        assert looker.said == []
+
+    def test_renamed(self, log, looker):
+        log = log.rename(log.parent / "renamed.tfevents")
+        assert looker.look() + looker.look() == []
+        append(log, points([4], 3))
+        assert looker.values() == [4]
+        assert looker.said == []
+
+    def test_no_permission(self, log, looker, monkeypatch):
+        append(log, points([4], 3))
+
+        def refuse(path, *_, **__):
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr("ewma.tensorboard._tail.open", refuse, raising=False)
+        assert looker.look() + looker.look() == []
+        (line,) = looker.said
+        assert "permission" in line
+        monkeypatch.undo()
+        assert looker.values() == [4]
+
+    def test_a_folder_in_its_place(self, log, looker):
+        log.unlink()
+        log.mkdir()
+        looker.look(), looker.look()
+        assert looker.said
+
+    def test_damaged_record_is_said_once(self, log, looker):
+        bad = bytearray(points([4], 3))
+        bad[-1] ^= 1
+        append(log, bytes(bad) + points([5], 4))
+        assert looker.values() == [5]
+        append(log, bytes(bad) + points([6], 5))
+        assert looker.values() == [6]
+        (line,) = looker.said
+        assert "checksum" in line
+
+    def test_a_hole_is_filled_later(self, log, looker):
+        size = log.stat().st_size
+        more = points([4, 5], 3)
+        append(log, bytes(len(more)))
+        assert looker.look() == looker.look() == []
+        (line,) = looker.said
+        assert f"byte {size}: the length of a record" in line
+        with log.open("r+b") as file:
+            file.seek(size)
+            file.write(more)
+        append(log, points([6], 5))
+        assert looker.values() == [4, 5, 6]
+        assert looker.said == [line]
+
+    def test_no_event_file(self, log):
+        log.write_bytes(b"something else, and long enough")
+        looker = Looker(log.parent)
+        assert looker.look() == []
+        assert any("not an event file" in line for line in looker.said)
+
+    def test_a_length_that_is_a_lie(self, log, looker):
+        append(log, header(1 << 62) + b"x" * 1000)
+        assert looker.look() == looker.said == []
+
+
+class TestRestarts:
+    def last(self, *stretches):
+        return ewma.smooth([float(x) for x in stretches], 0.9)[-1]
+
+    def test_a_later_file_that_goes_back(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3, 4]))
+        looker = Looker(log.parent)
+        looker.look()
+        later = log.parent / "events.out.tfevents.2"
+        later.write_bytes(event_file() + points([10, 20], 2))
+        found = looker.look() or looker.look()
+        assert [point.smoothed for point in found] == pytest.approx(
+            [self.last(1, 2, 10), self.last(1, 2, 10, 20)], rel=1e-15
+        )
+        (line,) = looker.said
+        assert "resumed" in line
+        assert "from step 2 on" in line
+        append(later, points([30], 4))
+        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 2, 10, 20, 30), rel=1e-15)
+        assert len(looker.said) == 1
+
+    def test_a_later_file_that_goes_on(self, log):
+        log.write_bytes(event_file() + points([1, 2]))
+        looker = Looker(log.parent)
+        looker.look()
+        (log.parent / "z.tfevents").write_bytes(event_file() + points([3], 2))
+        (point,) = looker.look() or looker.look()
+        assert point.smoothed == pytest.approx(self.last(1, 2, 3), rel=1e-15)
+        assert looker.said == []
+
+    def test_session_start_in_the_file(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3, 4]))
+        append(log, record(session_start(1)) + points([10], 3))
+        found = Looker(log.parent).look()
+        assert found[-1].smoothed == pytest.approx(self.last(1, 10), rel=1e-15)
+
+    def test_session_start_between_looks(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3, 4]))
+        looker = Looker(log.parent)
+        looker.look()
+        append(log, record(session_start(1)))
+        assert looker.look() == []
+        append(log, points([10], 3))
+        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 10), rel=1e-15)
+
+    def test_files_joined(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3]))
+        append(log, record(file_version()) + points([10], 1))
+        assert Looker(log.parent).look()[-1].smoothed == pytest.approx(self.last(1, 10), rel=1e-15)
+
+    def test_within_a_session_steps_may_come_in_any_order(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3]))
+        looker = Looker(log.parent)
+        looker.look()
+        append(log, points([5], 0))
+        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 2, 3, 5), rel=1e-15)
+        assert looker.said == []
+
+    def test_going_back_further_in_the_same_session(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3, 4]))
+        looker = Looker(log.parent)
+        looker.look()
+        later = log.parent / "z.tfevents"
+        later.write_bytes(event_file() + points([10], 3))
+        assert looker.values() or looker.values()
+        append(later, points([20], 1))
+        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 10, 20), rel=1e-15)
+
+    def test_what_stands_in_the_end_is_what_the_finished_files_give(self, log):
+        log.write_bytes(event_file() + points([5, 2, 8, 4, 7, 1]))
+        looker = Looker(log.parent)
+        found = looker.look()
+        (log.parent / "events.out.tfevents.2").write_bytes(event_file() + points([3, 9], 4))
+        found += looker.look() + looker.look()
+        append(log.parent / "events.out.tfevents.2", record(session_start(3)) + points([6, 2], 3))
+        found += looker.look()
+        frame = ewma.smooth_scalars(log.parent)
+        last = {point.step: point.smoothed for point in found}
+        assert frame["step"].tolist() == [0, 1, 2, 3, 4]
+        assert [last[step] for step in range(5)] == pytest.approx(
+            frame["smoothed"].tolist(), rel=0, abs=2 * np.spacing(8.0)
+        )
+
+    def test_other_tags_are_left_alone(self, log):
+        log.write_bytes(event_file(*curve("a", [1, 2, 3]), *curve("b", [4, 5, 6])))
+        looker = Looker(log.parent)
+        looker.look()
+        later = log.parent / "z.tfevents"
+        later.write_bytes(event_file(event(0, simple("a", 7)), event(3, simple("b", 8))))
+        found = {p.tag: p.smoothed for p in looker.look() or looker.look()}
+        assert found == pytest.approx({"a": 7.0, "b": self.last(4, 5, 6, 8)}, rel=1e-15)
+
+
+class TestIterator:
+    def test_yields_points_and_ends_when_idle(self, log, monkeypatch):
+        log.write_bytes(event_file() + points([1]))
+        more = [points([2], 1), b"", points([3], 2)]
+        waits = []
+
+        def wait(seconds):
+            waits.append(seconds)
+            append(log, more.pop(0) if more else b"")
+
+        monkeypatch.setattr(_follow, "sleep", wait)
+        found = list(ewma.follow(log.parent, 0.5, stop_when_idle=1))
+        assert [point.value for point in found] == [1, 2, 3]
+        assert sum(waits[3:]) >= 1
+        assert found[-1]._fields == ("run", "tag", "step", "wall_time", "value", "smoothed")
+        assert_as_finished(found, log.parent, 0.5)
+
+    def test_can_be_left_and_closed(self, log):
+        log.write_bytes(event_file() + points([1, 2, 3]))
+        following = ewma.follow(log.parent)
+        assert next(following).value == 1
+        following.close()
+        assert list(following) == []
+
+    def test_warns(self, log, monkeypatch):
+        log.write_bytes(event_file() + points([1, 2]))
+        monkeypatch.setattr(_follow, "sleep", lambda _: log.unlink(missing_ok=True))
+        with pytest.warns(ewma.EwmaWarning, match="is gone") as caught:
+            assert len(list(ewma.follow(log, stop_when_idle=1))) == 2
+        assert [warning.filename for warning in caught] == [__file__]
+
+    @pytest.mark.parametrize(
+        ("path", "options", "message"),
+        [
+            ("x", {"beta": 2}, "beta"),
+            ("x", {"beta": 0.5, "span": 3}, "only one"),
+            ("x", {"stop_when_idle": -1}, "stop_when_idle must be at least 0"),
+            ("x", {"stop_when_idle": NAN}, "stop_when_idle must be at least 0"),
+            ([], {}, "at least one path"),
+        ],
+    )
+    def test_refused_at_once(self, path, options, message):
+        with pytest.raises(ValueError, match=message):
+            ewma.follow(path, **options)
+
+
+class TestRunningMean:
+    @pytest.mark.parametrize("beta", [0.0, 0.3, 0.9, 0.999, 0.99999, 1.0])
+    @pytest.mark.parametrize("offset", [0.0, 1e9])
+    def test_is_smooth(self, beta, offset):
+        x = np.random.default_rng(0).normal(size=5000) + offset
+        x[::7] = NAN
+        x[::11] = INF
+        mean, found = RunningMean(beta), []
+        for part in np.split(x, [1, 2, 5, 100, 4000]):
+            found += mean.update(part.tolist())
+        unit = np.spacing(np.abs(x[np.isfinite(x)]).max())
+        np.testing.assert_allclose(found, ewma.smooth(x, beta), rtol=0, atol=2 * unit)
+
+    @pytest.mark.parametrize("largest", [1.7976931348623157e308, 5e-324, 1e-310])
+    def test_at_the_ends_of_the_range(self, largest):
+        x = [largest, -largest, largest, 0.0, largest] * 20
+        expected = ewma.smooth(x, 0.9)
+        np.testing.assert_allclose(
+            np.array(RunningMean(0.9).update(x)) / largest, np.array(expected) / largest,
+            rtol=0, atol=2 * (largest - np.nextafter(largest, 0)) / largest,
+        )  # fmt: skip
+
+    def test_a_constant_is_exact(self):
+        assert set(RunningMean(0.99).update([0.1] * 1000)) == {0.1}
+
+
+WRITER = """
+import random, sys
+from event_writer import event, file_version, record, simple
+path, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+chance = random.Random(seed)
+records = [record(event(k, simple("loss", k))) for k in range(1000)]
+data = record(file_version()) + b"".join(records)
+with open(path, "ab", buffering=0) as file:
+    for part in range(count // 1000):
+        while data:
+            size = chance.choice([1, 13, 700, 65536])
+            file.write(data[:size])
+            data = data[size:]
+        data = b"".join(records)
+"""
+
+
+def test_while_another_process_writes(log):
+    count = 200_000
+    helpers = Path(sys.modules["event_writer"].__file__).parent
+    writer = subprocess.Popen(
+        [sys.executable, "-P", "-c", WRITER, os.fspath(log), str(count), "1"],
+        env=os.environ | {"PYTHONPATH": os.fspath(helpers)},
+    )
+    looker, parts = Looker(log.parent), []
+    while writer.poll() is None:
+        parts += looker.follower.poll()
+    parts += looker.follower.poll()
+    assert writer.returncode == 0
+    value = np.concatenate([part.points.value for part in parts])
+    np.testing.assert_array_equal(value, np.tile(np.arange(1000.0), count // 1000))
+    smoothed = np.concatenate([part.smoothed for part in parts])
+    np.testing.assert_allclose(smoothed, ewma.smooth(value, 0.9), rtol=0, atol=2 * np.spacing(999))
+    assert all("no scalars here yet" in line for line in looker.said)
+    assert len(parts) > 1
