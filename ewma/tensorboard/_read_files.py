@@ -14,7 +14,7 @@ from ewma.tensorboard._name_filter import NameFilter
 from ewma.tensorboard._problems import Problem
 
 # The chunk stays in the processor's cache between the disk and the parser.
-_CHUNK = 1 << 18
+CHUNK = 1 << 18
 # With less to read for each of them, threads cost more than they save.
 _BYTES_PER_THREAD = 1 << 20
 
@@ -39,7 +39,7 @@ def read_files(
     size = sum(file.size for file in files)
     threads = min(len(files), thread_limit(size // _BYTES_PER_THREAD))
     if threads <= 1:
-        buffer = memoryview(bytearray(_CHUNK))
+        buffer = memoryview(bytearray(CHUNK))
         for file in files:
             yield _read(file, buffer, wanted_tag, verify, advance)
     else:
@@ -72,7 +72,7 @@ def _side_by_side(
 
     def read(file: EventFile) -> ReadFile:
         if not hasattr(local, "buffer"):
-            local.buffer = memoryview(bytearray(_CHUNK))
+            local.buffer = memoryview(bytearray(CHUNK))
         return _read(file, local.buffer, wanted_tag, verify, tell)
 
     # A few files ahead and no more: what was read waits in memory for those before it.

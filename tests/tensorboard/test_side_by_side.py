@@ -61,7 +61,7 @@ def test_the_same_as_by_one(folder, threads, options):
 
 def test_progress_is_told_by_one_thread_at_a_time(folder, threads, monkeypatch):
     threads(4)
-    monkeypatch.setattr(_read_files, "_CHUNK", 1 << 10)
+    monkeypatch.setattr(_read_files, "CHUNK", 1 << 10)
     before = sys.getswitchinterval()
     inside = threading.Lock()
     calls = []
