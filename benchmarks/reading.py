@@ -47,15 +47,15 @@ def _times(path: Path, work: str) -> Iterator[Row]:
     with data_server.serving(path.parent, everything) as (address, _):
         _assert_same(ours, _points_of_server(address))
 
-    server = Target(">=", 4)
+    server = Target(">=", 5)
     peers: dict[str, tuple[Callable[[], float], Target | None]] = {
-        "EventAccumulator": (stopwatch(lambda: _accumulator(path)), Target(">=", 100)),
+        "EventAccumulator": (stopwatch(lambda: _accumulator(path)), Target(">=", 150)),
         "data server, every point": (
             lambda: data_server.load_time(path.parent, everything),
             server,
         ),
         "data server, 1,000 points a tag": (lambda: data_server.load_time(path.parent), server),
-        "tbparse": (stopwatch(lambda: _tbparse(path)), None),
+        "tbparse": (stopwatch(lambda: _tbparse(path)), Target(">=", 150)),
     }
     clocks = {"ewma": stopwatch(lambda: ewma.read_scalars(path), at_least=0.2)}
     samples = interleave(clocks | {name: clock for name, (clock, _) in peers.items()}, ROUNDS)

@@ -50,6 +50,12 @@ def _reading(folder: Path) -> Iterator[Row]:
     return reading.measure(folder)
 
 
+def _logs(folder: Path) -> Iterator[Row]:
+    import large_logs
+
+    return large_logs.measure(folder)
+
+
 def _processes(folder: Path) -> Iterator[Row]:
     import processes
 
@@ -67,6 +73,7 @@ GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "options": _options,
     "streams": _streams,
     "reading": _reading,
+    "logs": _logs,
     "processes": _processes,
     "optimizer": _optimizer,
 }

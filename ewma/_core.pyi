@@ -1,6 +1,6 @@
 """The recurrence and the event-file reader, in C++."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
@@ -32,7 +32,10 @@ class EventReader:
     Reads one event file that is pushed in, chunk by chunk. Not for two threads at once.
     """
 
-    def __init__(self) -> None: ...
+    def __init__(self, verify: str = 'scalars', wanted: Callable[[bytes], bool] | None = None, expected: int = 0) -> None:
+        """
+        verify says of which records to compare the data's checksum: 'all', those with 'scalars' that are wanted, 'none'. wanted is asked once a tag. expected is the size of the file, if known.
+        """
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Read every record that is complete with this chunk."""
@@ -45,6 +48,17 @@ class EventReader:
     @property
     def tags(self) -> list[bytes]:
         """The tags that have points, in the order of their first one."""
+
+    @property
+    def left_out(self) -> list[bytes]:
+        """The tags that have points but are not wanted."""
+
+    def skip(self, count: int) -> None:
+        """Take so many bytes for fed that were not, at most ``skippable``."""
+
+    @property
+    def skippable(self) -> int:
+        """How many of the bytes that come next make no difference."""
 
     @property
     def sessions(self) -> list[tuple[int, int | None]]:

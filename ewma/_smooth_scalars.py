@@ -15,6 +15,7 @@ from ewma._smooth import smooth
 from ewma.tensorboard import read_scalars
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import Duplicates
+from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._name_filter import Patterns
 from ewma.tensorboard._read import Paths
 from ewma.tensorboard._restarts import Restarts
@@ -38,13 +39,14 @@ def smooth_scalars(
     runs: Patterns = None,
     restarts: Restarts = "latest",
     duplicates: Duplicates = "keep",
+    verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
     """Read every scalar point in event files and smooth each run and tag on its own.
 
     Parameters
     ----------
-    path, tags, runs, restarts, duplicates, errors
+    path, tags, runs, restarts, duplicates, verify, errors
         As for `read_scalars`. With ``restarts="segment"`` each version is smoothed on its own.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9. With ``beta="auto"`` each run and tag has the
@@ -74,7 +76,13 @@ def smooth_scalars(
     is_auto = given_decay(**decays) == ("beta", "auto")
     betas: Betas = [] if is_auto else beta_from(**cast("dict[str, float]", decays))
     frame = read_scalars(
-        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates, errors=errors
+        path,
+        tags=tags,
+        runs=runs,
+        restarts=restarts,
+        duplicates=duplicates,
+        verify=verify,
+        errors=errors,
     )
     columns = ScalarColumns.from_pandas(frame)
     if is_auto:

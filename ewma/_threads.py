@@ -13,14 +13,19 @@ _MOST = 8
 
 def thread_count(size: int, threads: int | None) -> int:
     """Return how many threads to smooth `size` samples with; None leaves it to the machine."""
+    most = size // SAMPLES_PER_THREAD
     if threads is None:
-        if size < 2 * SAMPLES_PER_THREAD:
-            return 1
-        named = os.environ.get("EWMA_NUM_THREADS", "")
-        limit = _checked(named, "the environment variable EWMA_NUM_THREADS") if named else _cores()
-    else:
-        limit = _checked(threads, "threads")
-    return max(1, min(limit, size // SAMPLES_PER_THREAD))
+        return thread_limit(most)
+    return max(1, min(_checked(threads, "threads"), most))
+
+
+def thread_limit(most: int) -> int:
+    """Return how many threads to use for work that pays for so many."""
+    if most < 2:
+        return 1
+    named = os.environ.get("EWMA_NUM_THREADS", "")
+    limit = _checked(named, "the environment variable EWMA_NUM_THREADS") if named else _cores()
+    return min(limit, most)
 
 
 def _cores() -> int:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
@@ -31,6 +31,7 @@ from ewma.report import (
 )
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import DuplicateStepError
+from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 from ewma.tensorboard._read import load_scalars
 
@@ -160,6 +161,13 @@ class _Beta(click.ParamType[float | str]):
     help="What a picture's x axis shows.  [default: step]",
 )
 @click.option(
+    "--verify",
+    type=click.Choice(get_args(Verify)),
+    default="scalars",
+    show_default=True,
+    help="Of which records to compare the checksum; images and the like are passed over.",
+)
+@click.option(
     "--follow", is_flag=True, help="Keep reading: a live chart, in a pipe CSV, until Ctrl-C."
 )
 @click.option("--list", "list_only", is_flag=True, help="List runs, tags and points, and stop.")
@@ -185,6 +193,7 @@ def main(
     smoothing: Smoothing | None,
     band: BandKind | None,
     x: str | None,
+    verify: Verify,
     follow: bool,
     list_only: bool,
     **decays: Any,
@@ -231,7 +240,7 @@ def main(
 
     if follow:
         _follow(paths, tags, runs, given or {"beta": beta})
-    exit_code, columns = _load(paths, tags, runs, restarts, duplicates)
+    exit_code, columns = _load(paths, tags, runs, restarts, duplicates, verify)
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
@@ -343,6 +352,7 @@ def _load(
     runs: tuple[str, ...],
     restarts: Restarts,
     duplicates: Duplicates,
+    verify: Verify,
 ) -> tuple[int, ScalarColumns]:
     """Return the exit code so far and the columns; say on stderr what was wrong."""
     try:
@@ -353,6 +363,7 @@ def _load(
                 runs=runs,
                 restarts=restarts,
                 duplicates=duplicates,
+                verify=verify,
                 progress=progress,
             )
     except DuplicateStepError as error:

@@ -53,9 +53,10 @@ constexpr Crc32cTables make_crc32c_tables() {
 inline constexpr Crc32cTables kCrc32cTables = make_crc32c_tables();
 
 // Slicing by 8: eight look-ups that do not wait for each other.
-inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n) {
+inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n,
+                                     std::uint32_t before = 0) {
   const Crc32cTables& t = kCrc32cTables;
-  std::uint32_t crc = 0xFFFFFFFFu;
+  std::uint32_t crc = ~before;
   for (; n >= 8; p += 8, n -= 8) {
     const std::uint64_t w = load_le<std::uint64_t>(p) ^ crc;
     crc = t[7][w & 255] ^ t[6][(w >> 8) & 255] ^ t[5][(w >> 16) & 255] ^ t[4][(w >> 24) & 255] ^
@@ -65,12 +66,65 @@ inline std::uint32_t crc32c_portable(const std::uint8_t* p, std::size_t n) {
   return ~crc;
 }
 
+// What so many zero bytes do to a checksum. It is linear, so that its bytes can be looked up one by
+// one.
+constexpr std::size_t kCrc32cStream = 1024;
+using Crc32cShift = std::array<std::array<std::uint32_t, 256>, 4>;
+
+constexpr Crc32cShift make_crc32c_shift() {
+  std::array<std::uint32_t, 32> bits{};  // what becomes of each bit
+  for (std::size_t i = 0; i < 32; ++i) {
+    const std::uint32_t bit = std::uint32_t{1} << i;
+    bits[i] = kCrc32cTables[0][bit & 255] ^ (bit >> 8);
+  }
+  const auto apply = [&bits](std::uint32_t crc) {
+    std::uint32_t out = 0;
+    for (std::size_t i = 0; i < 32; ++i) out ^= (crc >> i & 1) != 0 ? bits[i] : 0;
+    return out;
+  };
+  for (std::size_t bytes = 1; bytes < kCrc32cStream; bytes *= 2) {
+    std::array<std::uint32_t, 32> twice{};
+    for (std::size_t i = 0; i < 32; ++i) twice[i] = apply(bits[i]);
+    bits = twice;
+  }
+  Crc32cShift shift{};
+  for (std::size_t k = 0; k < 4; ++k) {
+    for (std::uint32_t b = 0; b < 256; ++b) shift[k][b] = apply(b << 8 * k);
+  }
+  return shift;
+}
+
+inline constexpr Crc32cShift kCrc32cShift = make_crc32c_shift();
+
+inline std::uint32_t crc32c_shift(std::uint32_t crc) {
+  const Crc32cShift& t = kCrc32cShift;
+  return t[0][crc & 255] ^ t[1][crc >> 8 & 255] ^ t[2][crc >> 16 & 255] ^ t[3][crc >> 24];
+}
+
+// Three streams at a time: the instruction takes three cycles, but one can begin in each.
+// `Word(crc, w)` is the instruction for eight bytes.
+#define EWMA_CRC32C_STREAMS(Word)                                                  \
+  for (; n >= 3 * kCrc32cStream; p += 3 * kCrc32cStream, n -= 3 * kCrc32cStream) { \
+    std::uint32_t second = 0, third = 0;                                           \
+    for (std::size_t i = 0; i < kCrc32cStream; i += 8) {                           \
+      crc = Word(crc, load_le<std::uint64_t>(p + i));                              \
+      second = Word(second, load_le<std::uint64_t>(p + kCrc32cStream + i));        \
+      third = Word(third, load_le<std::uint64_t>(p + 2 * kCrc32cStream + i));      \
+    }                                                                              \
+    crc = crc32c_shift(crc32c_shift(crc) ^ second) ^ third;                        \
+  }
+
 #if defined(EWMA_CRC32C_SSE42)
 
-EWMA_TARGET_SSE42 inline std::uint32_t crc32c_sse42(const std::uint8_t* p, std::size_t n) {
-  std::uint64_t wide = 0xFFFFFFFFu;
-  for (; n >= 8; p += 8, n -= 8) wide = _mm_crc32_u64(wide, load_le<std::uint64_t>(p));
-  auto crc = static_cast<std::uint32_t>(wide);
+EWMA_TARGET_SSE42 inline std::uint32_t crc32c_word(std::uint32_t crc, std::uint64_t word) {
+  return static_cast<std::uint32_t>(_mm_crc32_u64(crc, word));
+}
+
+EWMA_TARGET_SSE42 inline std::uint32_t crc32c_sse42(const std::uint8_t* p, std::size_t n,
+                                                    std::uint32_t before) {
+  std::uint32_t crc = ~before;
+  EWMA_CRC32C_STREAMS(crc32c_word)
+  for (; n >= 8; p += 8, n -= 8) crc = crc32c_word(crc, load_le<std::uint64_t>(p));
   if ((n & 4) != 0) {
     crc = _mm_crc32_u32(crc, load_le<std::uint32_t>(p));
     p += 4;
@@ -90,13 +144,18 @@ inline bool has_sse42() {
 #endif
 }
 
-using Crc32c = std::uint32_t (*)(const std::uint8_t*, std::size_t);
-inline const Crc32c crc32c = has_sse42() ? crc32c_sse42 : crc32c_portable;
+inline const auto crc32c_of_this_machine = has_sse42() ? crc32c_sse42 : crc32c_portable;
+
+// `before` is the checksum of what comes before the data, to go on from.
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n, std::uint32_t before = 0) {
+  return crc32c_of_this_machine(p, n, before);
+}
 
 #elif defined(EWMA_CRC32C_ARM)
 
-inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) {
-  std::uint32_t crc = 0xFFFFFFFFu;
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n, std::uint32_t before = 0) {
+  std::uint32_t crc = ~before;
+  EWMA_CRC32C_STREAMS(__crc32cd)
   for (; n >= 8; p += 8, n -= 8) crc = __crc32cd(crc, load_le<std::uint64_t>(p));
   for (; n > 0; ++p, --n) crc = __crc32cb(crc, *p);
   return ~crc;
@@ -104,13 +163,14 @@ inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) {
 
 #else
 
-inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n) { return crc32c_portable(p, n); }
+inline std::uint32_t crc32c(const std::uint8_t* p, std::size_t n, std::uint32_t before = 0) {
+  return crc32c_portable(p, n, before);
+}
 
 #endif
 
 // What a record stores: a checksum of data that holds checksums would be weak without the mask.
-inline std::uint32_t masked_crc32c(const std::uint8_t* p, std::size_t n) {
-  const std::uint32_t crc = crc32c(p, n);
+constexpr std::uint32_t masked(std::uint32_t crc) {
   return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
 }
 

@@ -1,48 +1,54 @@
 // One Event message becomes points.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "bytes.hpp"
 #include "columns.hpp"
 #include "protobuf.hpp"
 #include "sessions.hpp"
-#include "tensor.hpp"
+#include "summary_value.hpp"
+#include "tags.hpp"
 
 namespace ewma {
 
+// Reads an event in two steps, so that the checksum need not be looked at of one that is left out.
 class EventDecoder {
  public:
-  // Adds the event's points or what it says of the session; if any part of it is malformed,
-  // nothing.
-  bool decode(Bytes message, Tags& tags, Columns& columns, Sessions& sessions) {
+  // Takes the message in; false if any part of it is malformed. It is used until `commit` returns.
+  bool parse(Bytes message, Tags& tags) {
+    Tag* const expected = tags.last()->next;
+    one_ = expected != nullptr && is_one_more(message, *expected) ? expected : nullptr;
+    if (one_ != nullptr) return true;
     values_.clear();
-    Member member = Member::kOther;
-    std::uint64_t status = 0;
-    double wall_time = 0;
-    std::int64_t step = 0;
+    read_.clear();
+    last_ = tags.last();
+    member_ = Member::kOther;
+    status_ = 0;
+    wall_time_ = 0;
+    step_ = 0;
     Message in(message);
     std::uint32_t key;
     while (in.next(key)) {
       switch (key) {
         case field(1, kFixed64):
-          wall_time = bit_cast<double>(in.fixed64());
+          wall_time_ = bit_cast<double>(in.fixed64());
           break;
         case field(2, kVarint):
-          step = bit_cast<std::int64_t>(in.varint());
+          step_ = bit_cast<std::int64_t>(in.varint());
           break;
         case field(5, kBytes):
-          member = Member::kOther;
+          member_ = Member::kOther;
           if (!summary(in.bytes())) return false;
           break;
         case field(7, kBytes):
           values_.clear();
-          if (member != Member::kSessionLog) status = 0;
-          member = Member::kSessionLog;
-          if (!session_log(in.bytes(), status)) return false;
+          if (member_ != Member::kSessionLog) status_ = 0;
+          member_ = Member::kSessionLog;
+          if (!session_log(in.bytes())) return false;
           break;
         case field(3, kBytes):  // the other members of the oneof: the last that is there counts
         case field(4, kBytes):
@@ -50,47 +56,89 @@ class EventDecoder {
         case field(8, kBytes):
         case field(9, kBytes):
           values_.clear();
-          member = key == field(3, kBytes) ? Member::kFileVersion : Member::kOther;
+          member_ = key == field(3, kBytes) ? Member::kFileVersion : Member::kOther;
           in.skip(key);
           break;
         default:
           in.skip(key);
       }
     }
-    if (!in.ok()) return false;
-    for (const Value& value : values_) add(value, step, wall_time, tags, columns);
-    if (member == Member::kFileVersion) sessions.begin(columns.pushed());
-    if (member == Member::kSessionLog && static_cast<std::uint32_t>(status) == kStart) {
-      sessions.begin(columns.pushed(), step);
+    return in.ok();
+  }
+
+  // Whether it is nothing but points of tags that are not wanted, as known from earlier ones.
+  bool is_left_out() const {
+    if (one_ != nullptr) return !one_->wanted;
+    const auto left_out = [](const Value& v) { return v.tag != nullptr && !v.tag->wanted; };
+    return !values_.empty() && std::all_of(values_.begin(), values_.end(), left_out);
+  }
+
+  // Adds the event's points or what it says of the session.
+  void commit(Tags& tags, Columns& columns, Sessions& sessions) {
+    if (one_ != nullptr) {
+      tags.found(*one_);
+      push(*one_, number_, columns);
+      return;
     }
-    return true;
+    for (const Value& value : values_) {
+      if (value.tag != nullptr) {
+        tags.found(*value.tag);
+        push(*value.tag, value.number, columns);
+      } else {
+        add(read_[value.read], value.bytes, tags, columns);
+      }
+    }
+    if (member_ == Member::kFileVersion) sessions.begin(columns.pushed());
+    if (member_ == Member::kSessionLog && static_cast<std::uint32_t>(status_) == kStart) {
+      sessions.begin(columns.pushed(), step_);
+    }
   }
 
  private:
   enum class Member { kOther, kFileVersion, kSessionLog };
-  enum class What { kOther, kSimple, kTensor };
 
   static constexpr std::uint32_t kStart = 1;  // SessionLog.SessionStatus
 
+  // Wall time and a step of nine bytes, which is as far as `is_one_more` reads without looking
+  // where the message ends.
+  static constexpr std::size_t kShortest = 9 + 1 + 9;
+
+  // One that has its tag's form, or else one that had to be read.
   struct Value {
-    Bytes tag{nullptr, 0};
-    Bytes plugin{nullptr, 0};
-    bool has_metadata = false;
-    What what = What::kOther;
-    double number = 0;
+    Tag* tag;
+    double number;
+    Bytes bytes;
+    std::size_t read;
   };
 
-  static bool session_log(Bytes message, std::uint64_t& status) {
-    Message in(message);
-    std::uint32_t key;
-    while (in.next(key)) {
-      if (key == field(1, kVarint)) {
-        status = in.varint();
-      } else {
-        in.skip(key);
-      }
+  // Whether the event is as nearly all are: wall time, step, and one value in the tag's form.
+  bool is_one_more(Bytes message, const Tag& tag) {
+    const std::uint8_t* p = message.data;
+    const std::uint8_t* const end = p + message.size;
+    if (message.size < kShortest || p[0] != field(1, kFixed64)) return false;
+    wall_time_ = bit_cast<double>(load_le<std::uint64_t>(p + 1));
+    p += 9;
+    step_ = 0;
+    if (p[0] == field(2, kVarint)) {
+      std::uint64_t step = 0;
+      unsigned shift = 0;
+      do {
+        if (shift == 63) return false;  // what is negative is rare
+        step |= static_cast<std::uint64_t>(*++p & 0x7F) << shift;
+        shift += 7;
+      } while (*p >= 0x80);
+      ++p;
+      step_ = static_cast<std::int64_t>(step);
     }
-    return in.ok();
+    const auto left = static_cast<std::uint32_t>(end - p);
+    if (left < 4 || left > 2 + 127) return false;
+    const std::uint32_t heads =
+        field(5, kBytes) | (left - 2) << 8 | field(1, kBytes) << 16 | (left - 4) << 24;
+    if (load_le<std::uint32_t>(p) != heads) return false;
+    const Bytes value{p + 4, left - 4};
+    if (!tag.form.fits(value)) return false;
+    number_ = tag.form.number(value);
+    return true;
   }
 
   bool summary(Bytes message) {
@@ -101,59 +149,30 @@ class EventDecoder {
         in.skip(key);
         continue;
       }
-      Value value;
-      if (!read(in.bytes(), value)) return false;
-      values_.push_back(value);
-    }
-    return in.ok();
-  }
-
-  bool read(Bytes message, Value& value) {
-    Message in(message);
-    std::uint32_t key;
-    while (in.next(key)) {
-      switch (key) {
-        case field(1, kBytes):
-          value.tag = in.bytes();
-          break;
-        case field(2, kFixed32):
-          value.what = What::kSimple;
-          value.number = static_cast<double>(bit_cast<float>(in.fixed32()));
-          break;
-        case field(8, kBytes):
-          if (value.what != What::kTensor) tensor_ = Tensor();
-          value.what = What::kTensor;
-          if (!tensor_.merge(in.bytes())) return false;
-          break;
-        case field(9, kBytes):
-          value.has_metadata = true;
-          if (!metadata(in.bytes(), value.plugin)) return false;
-          break;
-        case field(3, kBytes):  // the other members of the oneof
-        case field(4, kBytes):
-        case field(5, kBytes):
-        case field(6, kBytes):
-          value.what = What::kOther;
-          in.skip(key);
-          break;
-        default:
-          in.skip(key);
+      const Bytes bytes = in.bytes();
+      last_ = last_ == nullptr ? nullptr : last_->next;
+      if (last_ != nullptr && last_->form.fits(bytes)) {
+        values_.push_back({last_, last_->form.number(bytes), bytes, 0});
+      } else {
+        last_ = nullptr;
+        SummaryValue& value = read_.emplace_back();
+        if (!value.read(bytes)) return false;
+        if (value.what == What::kOther && !value.has_metadata) {
+          read_.pop_back();
+        } else {
+          values_.push_back({nullptr, 0, bytes, read_.size() - 1});
+        }
       }
     }
-    if (value.what == What::kTensor) {
-      const Scalar found = tensor_.scalar(value.number);
-      if (found == Scalar::kMalformed) return false;
-      if (found == Scalar::kNone) value.what = What::kOther;
-    }
     return in.ok();
   }
 
-  static bool metadata(Bytes message, Bytes& plugin) {
+  bool session_log(Bytes message) {
     Message in(message);
     std::uint32_t key;
     while (in.next(key)) {
-      if (key == field(1, kBytes)) {
-        if (!plugin_data(in.bytes(), plugin)) return false;
+      if (key == field(1, kVarint)) {
+        status_ = in.varint();
       } else {
         in.skip(key);
       }
@@ -161,35 +180,37 @@ class EventDecoder {
     return in.ok();
   }
 
-  static bool plugin_data(Bytes message, Bytes& plugin) {
-    Message in(message);
-    std::uint32_t key;
-    while (in.next(key)) {
-      if (key == field(1, kBytes)) {
-        plugin = in.bytes();
-      } else {
-        in.skip(key);
-      }
-    }
-    return in.ok();
-  }
-
-  static void add(const Value& value, std::int64_t step, double wall_time, Tags& tags,
-                  Columns& columns) {
-    if (value.what == What::kOther && !value.has_metadata) return;
+  void add(const SummaryValue& value, Bytes bytes, Tags& tags, Columns& columns) {
     Tag& tag = tags.find(value.tag);
     if (value.has_metadata && !tag.has_metadata) {
-      static constexpr std::uint8_t kScalars[] = {'s', 'c', 'a', 'l', 'a', 'r', 's'};
       tag.has_metadata = true;
-      tag.is_foreign = value.plugin.size > 0 && !(value.plugin == Bytes{kScalars, sizeof kScalars});
+      tag.is_foreign = value.is_foreign();
+      if (tag.is_foreign) tag.form.forget();
     }
-    if (value.what == What::kSimple || (value.what == What::kTensor && !tag.is_foreign)) {
-      columns.push({tags.column(tag), step, wall_time, value.number});
-    }
+    if (!is_point(value, tag)) return;
+    if (value.stored.size > 0) tag.form.learn(bytes, value.stored);
+    tags.has_points(tag);
+    push(tag, value.number, columns);
   }
 
-  std::vector<Value> values_;  // kept between events, so that an event allocates nothing
-  Tensor tensor_;
+  static bool is_point(const SummaryValue& value, const Tag& tag) {
+    return value.what == What::kSimple || (value.what == What::kTensor && !tag.is_foreign);
+  }
+
+  void push(const Tag& tag, double number, Columns& columns) const {
+    if (tag.wanted) columns.push({tag.number, step_, wall_time_, number});
+  }
+
+  // Both are kept between events, so that an event allocates nothing.
+  std::vector<Value> values_;
+  std::vector<SummaryValue> read_;
+  Tag* one_ = nullptr;  // the tag of an event that is as nearly all are, and its number
+  double number_ = 0;
+  Tag* last_ = nullptr;  // the tag of the value before, where it is known already
+  Member member_ = Member::kOther;
+  std::uint64_t status_ = 0;
+  double wall_time_ = 0;
+  std::int64_t step_ = 0;
 };
 
 }  // namespace ewma

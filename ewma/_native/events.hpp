@@ -8,20 +8,23 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "bytes.hpp"
 #include "columns.hpp"
 #include "crc32c.hpp"
 #include "event_decoder.hpp"
+#include "event_prefix.hpp"
 #include "sessions.hpp"
+#include "tags.hpp"
 
 namespace ewma {
 
 enum class Damage : std::size_t {
   kLength,  // the length's checksum is wrong: where the next record begins is not known
-  kData,    // the data's checksum is wrong: the record is skipped
-  kEvent,   // the checksums are right, but the bytes are no Event: skipped as well
+  kData,    // the data's checksum is wrong: the record is left out
+  kEvent,   // the bytes are no Event: left out as well
 };
 
 // A million damaged records take no more memory than one.
@@ -30,9 +33,15 @@ struct DamageCount {
   std::uint64_t first_offset = 0;
 };
 
+// Of which records the data's checksum is compared. A length's always is.
+enum class Verify { kAll, kScalars, kNone };
+
 class EventReader {
  public:
-  EventReader() = default;
+  // `expected` is the size of the file, as far as it is known.
+  explicit EventReader(Verify verify = Verify::kScalars, Tags::Filter wanted = {},
+                       std::uint64_t expected = 0)
+      : verify_(verify), expected_(static_cast<double>(expected)), tags_(std::move(wanted)) {}
   EventReader(const EventReader&) = delete;
   EventReader& operator=(const EventReader&) = delete;
 
@@ -40,35 +49,31 @@ class EventReader {
   // beginning of an unfinished record is kept. Memory follows what has arrived, never what a
   // length claims.
   void feed(const std::uint8_t* p, std::size_t n) {
-    while (n > 0 && arrived_ > 0 && !stopped_) {
-      const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(size_ - arrived_, n));
-      keep(p, take);
-      p += take;
-      n -= take;
-      if (arrived_ < size_) return;
-      if (size_ == kHeader) {
-        read_header(tail_.data());
-      } else {
-        read_record(tail_.data());
-        tail_.clear();
-        if (tail_.capacity() > kSpare) tail_.shrink_to_fit();
-      }
+    while (n > 0 && !stopped_) {
+      const std::size_t used = passing_        ? pass_over(p, n)
+                               : arrived_ == 0 ? read_in_place(p, n)
+                                               : collect(p, n);
+      p += used;
+      n -= used;
     }
-    while (n >= kHeader && !stopped_) {
-      read_header(p);
-      if (stopped_ || size_ > n) break;
-      const auto size = static_cast<std::size_t>(size_);
-      read_record(p);
-      p += size;
-      n -= size;
+    if (offset_ > 0) {
+      const auto rows = static_cast<double>(columns_.size());
+      columns_.expect(rows * expected_ / static_cast<double>(offset_));
     }
-    if (n > 0 && !stopped_) keep(p, n);
   }
 
   // Where the record under way begins, and how many bytes of it are known to be still missing:
   // at least the rest of its header; 0 between records.
   std::uint64_t offset() const { return offset_; }
   std::uint64_t needed() const { return arrived_ == 0 ? 0 : size_ - arrived_; }
+
+  // How many of the bytes that come next make no difference; `skip` takes so many for fed. Never
+  // all of a record: only its end shows that it is there.
+  std::uint64_t skippable() const {
+    const bool checked = verify_ == Verify::kAll && !is_too_long();
+    return passing_ && !checked && needed() > kFooter ? needed() - kFooter : 0;
+  }
+  void skip(std::uint64_t n) { arrived_ += std::min(n, skippable()); }
 
   // Whether a damaged length has ended the reading.
   bool stopped() const { return stopped_; }
@@ -82,12 +87,82 @@ class EventReader {
   static constexpr std::size_t kHeader = 12;
   static constexpr std::size_t kFooter = 4;
   static constexpr std::size_t kSpare = std::size_t{1} << 20;
+  // Of a record that is long the beginning is looked at first: that may do. No record of scalars
+  // alone is so long unless it has hundreds of them, so that no damage turns one into another
+  // that is passed over. What is long does not depend on the chunks, so that they change nothing.
+  static constexpr std::uint64_t kLong = std::uint64_t{1} << 14;
+  static constexpr std::size_t kBeginning = std::size_t{1} << 10;
   // Protobuf's own limit. Whatever is longer is no Event, and is not kept while it arrives.
   static constexpr std::uint64_t kLongestEvent = 0x7FFFFFFF;
 
+  // The three ways to use a chunk's bytes return how many they have used.
+
+  // At the beginning of a record. It is kept if it goes on beyond the chunk.
+  std::size_t read_in_place(const std::uint8_t* p, std::size_t n) {
+    if (n < kHeader) return keep(p, n);
+    read_header(p);
+    if (stopped_) return n;
+    if (is_long()) {
+      if (n < kHeader + kBeginning) return keep(p, n);
+      look_at_beginning(p);
+      if (passing_) return arrived_ = kHeader + kBeginning;
+    }
+    if (size_ > n) return keep(p, n);
+    const auto used = static_cast<std::size_t>(size_);
+    read_record(p);
+    return used;
+  }
+
+  // In the middle of a record that is kept: up to where the next thing can be known of it.
+  std::size_t collect(const std::uint8_t* p, std::size_t n) {
+    const std::uint64_t goal =
+        is_long() && arrived_ < kHeader + kBeginning ? kHeader + kBeginning : size_;
+    const std::size_t used =
+        keep(p, static_cast<std::size_t>(std::min<std::uint64_t>(goal - arrived_, n)));
+    if (arrived_ < goal) return used;
+    if (goal == kHeader) {
+      read_header(tail_.data());
+    } else if (goal < size_) {
+      look_at_beginning(tail_.data());
+      if (passing_) tail_.clear();
+    } else {
+      read_record(tail_.data());
+      tail_.clear();
+      if (tail_.capacity() > kSpare) tail_.shrink_to_fit();
+    }
+    return used;
+  }
+
+  // In the middle of a record without scalars.
+  std::size_t pass_over(const std::uint8_t* p, std::size_t n) {
+    const std::uint64_t data = size_ - kFooter;
+    const bool in_data = arrived_ < data;
+    const auto used =
+        static_cast<std::size_t>(std::min<std::uint64_t>((in_data ? data : size_) - arrived_, n));
+    if (verify_ == Verify::kAll && !is_too_long()) {
+      if (in_data) {
+        crc_ = crc32c(p, used, crc_);
+      } else {
+        tail_.insert(tail_.end(), p, p + used);
+      }
+    }
+    arrived_ += used;
+    if (arrived_ == size_) {
+      if (is_too_long()) {
+        note(Damage::kEvent);
+      } else if (verify_ == Verify::kAll && load_le<std::uint32_t>(tail_.data()) != masked(crc_)) {
+        note(Damage::kData);
+      }
+      tail_.clear();
+      passing_ = false;
+      go_on();
+    }
+    return used;
+  }
+
   // Learns the size of the record under way from its header.
   void read_header(const std::uint8_t* p) {
-    if (load_le<std::uint32_t>(p + 8) != masked_crc32c(p, 8)) {
+    if (load_le<std::uint32_t>(p + 8) != masked(crc32c(p, 8))) {
       note(Damage::kLength);
       stopped_ = true;
       return;
@@ -96,28 +171,43 @@ class EventReader {
     size_ = kHeader + std::min(load_le<std::uint64_t>(p), most) + kFooter;
   }
 
+  // Decides whether to read the long record under way or to pass over the rest of it.
+  void look_at_beginning(const std::uint8_t* p) {
+    const Bytes beginning{p + kHeader, kBeginning};
+    passing_ = is_too_long() || event_has_no_scalar({beginning, size_ - kHeader - kFooter});
+    if (passing_ && verify_ == Verify::kAll) crc_ = crc32c(beginning.data, beginning.size);
+  }
+
   // Reads the record under way, which is complete, and goes to the next.
   void read_record(const std::uint8_t* p) {
-    if (is_too_long()) {
+    const Bytes data{p + kHeader, static_cast<std::size_t>(size_) - kHeader - kFooter};
+    const bool is_event = decoder_.parse(data, tags_);
+    const bool check = !is_event || verify_ == Verify::kAll ||
+                       (verify_ == Verify::kScalars && !decoder_.is_left_out());
+    if (check &&
+        load_le<std::uint32_t>(data.data + data.size) != masked(crc32c(data.data, data.size))) {
+      note(Damage::kData);
+    } else if (!is_event) {
       note(Damage::kEvent);
     } else {
-      const Bytes data{p + kHeader, static_cast<std::size_t>(size_) - kHeader - kFooter};
-      if (load_le<std::uint32_t>(data.data + data.size) != masked_crc32c(data.data, data.size)) {
-        note(Damage::kData);
-      } else if (!decoder_.decode(data, tags_, columns_, sessions_)) {
-        note(Damage::kEvent);
-      }
+      decoder_.commit(tags_, columns_, sessions_);
     }
+    go_on();
+  }
+
+  void go_on() {
     offset_ += size_;
     size_ = kHeader;
     arrived_ = 0;
   }
 
-  void keep(const std::uint8_t* p, std::size_t n) {
-    if (!is_too_long()) tail_.insert(tail_.end(), p, p + n);
+  std::size_t keep(const std::uint8_t* p, std::size_t n) {
+    tail_.insert(tail_.end(), p, p + n);
     arrived_ += n;
+    return n;
   }
 
+  bool is_long() const { return size_ > kHeader + kLong + kFooter; }
   bool is_too_long() const { return size_ > kHeader + kLongestEvent + kFooter; }
 
   void note(Damage kind) {
@@ -125,10 +215,14 @@ class EventReader {
     if (count.records++ == 0) count.first_offset = offset_;
   }
 
+  Verify verify_;
+  double expected_;                 // bytes in all
   std::uint64_t offset_ = 0;        // of the record under way
   std::uint64_t size_ = kHeader;    // of the record under way, as far as it is known
   std::uint64_t arrived_ = 0;       // bytes of it, in earlier chunks
-  std::vector<std::uint8_t> tail_;  // those bytes
+  std::vector<std::uint8_t> tail_;  // those bytes, or only the checksum where it is passed over
+  bool passing_ = false;            // over the rest of the record under way
+  std::uint32_t crc_ = 0;           // of the data passed over so far
   bool stopped_ = false;
   std::array<DamageCount, 3> damage_;
   EventDecoder decoder_;

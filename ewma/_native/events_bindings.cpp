@@ -1,9 +1,12 @@
 // EventReader and crc32c as Python sees them.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/string_view.h>
 
 #include <cstdint>
-#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "buffer.hpp"
 #include "crc32c.hpp"
@@ -17,11 +20,30 @@ template <class T>
 using Array = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
 
 template <class T>
-Array<T> to_numpy(std::unique_ptr<T[]> data, std::size_t size) {
-  T* const raw = data.get();
-  const nb::capsule owner(raw, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  data.release();
+Array<T> to_numpy(ewma::Column<T> column, std::size_t size) {
+  T* const raw = column.get();
+  const nb::capsule owner(raw, [](void* p) noexcept { ewma::Free()(p); });
+  static_cast<void>(column.release());
   return Array<T>(raw, {size}, owner);
+}
+
+ewma::Verify verify_from(std::string_view name) {
+  if (name == "all") return ewma::Verify::kAll;
+  if (name == "scalars") return ewma::Verify::kScalars;
+  if (name == "none") return ewma::Verify::kNone;
+  throw nb::value_error("verify must be 'all', 'scalars' or 'none'");
+}
+
+void construct(ewma::EventReader* reader, std::string_view verify, nb::object wanted,
+               std::uint64_t expected) {
+  ewma::Tags::Filter filter;
+  if (!wanted.is_none()) {
+    filter = [wanted](std::string_view name) {
+      const nb::gil_scoped_acquire acquire;
+      return nb::cast<bool>(wanted(nb::bytes(name.data(), name.size())));
+    };
+  }
+  new (reader) ewma::EventReader(verify_from(verify), std::move(filter), expected);
 }
 
 void feed(ewma::EventReader& reader, nb::handle chunk) {
@@ -32,22 +54,20 @@ void feed(ewma::EventReader& reader, nb::handle chunk) {
 
 nb::tuple take(ewma::EventReader& reader) {
   const std::size_t size = reader.columns().size();
-  std::unique_ptr<std::int32_t[]> tag(new std::int32_t[size]);
-  std::unique_ptr<std::int64_t[]> step(new std::int64_t[size]);
-  std::unique_ptr<double[]> wall_time(new double[size]);
-  std::unique_ptr<double[]> value(new double[size]);
-  reader.columns().move_to(tag.get(), step.get(), wall_time.get(), value.get());
-  return nb::make_tuple(to_numpy(std::move(tag), size), to_numpy(std::move(step), size),
-                        to_numpy(std::move(wall_time), size), to_numpy(std::move(value), size));
+  return reader.columns().hand_over(
+      [size](auto... columns) { return nb::make_tuple(to_numpy(std::move(columns), size)...); });
 }
 
-nb::list tags(const ewma::EventReader& reader) {
+nb::list names(const std::vector<const ewma::Tag*>& tags) {
   nb::list names;
-  for (const ewma::Tag* tag : reader.tags().with_points()) {
+  for (const ewma::Tag* tag : tags) {
     names.append(nb::bytes(tag->name.data(), tag->name.size()));
   }
   return names;
 }
+
+nb::list tags(const ewma::EventReader& reader) { return names(reader.tags().with_points()); }
+nb::list left_out(const ewma::EventReader& reader) { return names(reader.tags().left_out()); }
 
 nb::list sessions(const ewma::EventReader& reader) {
   nb::list all;
@@ -77,7 +97,14 @@ void bind_events(nb::module_& m) {
   nb::class_<ewma::EventReader>(
       m, "EventReader",
       "Reads one event file that is pushed in, chunk by chunk. Not for two threads at once.")
-      .def(nb::init<>())
+      .def("__init__", &construct, nb::arg("verify") = "scalars", nb::arg("wanted") = nb::none(),
+           nb::arg("expected") = 0,
+           nb::sig("def __init__(self, verify: str = 'scalars', "
+                   "wanted: collections.abc.Callable[[bytes], bool] | None = None, "
+                   "expected: int = 0) -> None"),
+           "verify says of which records to compare the data's checksum: 'all', those with "
+           "'scalars' that are wanted, 'none'. wanted is asked once a tag. expected is "
+           "the size of the file, if known.")
       .def("feed", &feed, nb::arg("chunk"),
            nb::sig("def feed(self, chunk: bytes | bytearray | memoryview) -> None"),
            "Read every record that is complete with this chunk.")
@@ -89,6 +116,12 @@ void bind_events(nb::module_& m) {
            "wall time and value.")
       .def_prop_ro("tags", &tags, nb::sig("def tags(self) -> list[bytes]"),
                    "The tags that have points, in the order of their first one.")
+      .def_prop_ro("left_out", &left_out, nb::sig("def left_out(self) -> list[bytes]"),
+                   "The tags that have points but are not wanted.")
+      .def("skip", &ewma::EventReader::skip, nb::arg("count"),
+           "Take so many bytes for fed that were not, at most ``skippable``.")
+      .def_prop_ro("skippable", &ewma::EventReader::skippable,
+                   "How many of the bytes that come next make no difference.")
       .def_prop_ro(
           "sessions", &sessions, nb::sig("def sessions(self) -> list[tuple[int, int | None]]"),
           "Where a training began again, or for the first time with a step: the row of the "

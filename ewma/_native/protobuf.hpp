@@ -28,6 +28,7 @@ class Message {
 
   bool ok() const { return ok_; }
   bool at_end() const { return p_ == end_; }
+  const std::uint8_t* position() const { return p_; }
 
   // The next field, or false at the end.
   bool next(std::uint32_t& key) {
@@ -49,6 +50,12 @@ class Message {
     fail();
     return 0;
   }
+
+  // The bytes that are read next, or none if there are not so many.
+  Bytes ahead(std::size_t size) const { return {p_, size <= left() ? size : 0}; }
+
+  // Goes over so many bytes of those ahead.
+  void take(std::size_t size) { p_ += size; }
 
   std::uint32_t fixed32() { return fixed<std::uint32_t>(); }
   std::uint64_t fixed64() { return fixed<std::uint64_t>(); }

@@ -67,43 +67,43 @@ class Tensor {
           content_ = in.bytes();
           break;
         case field(5, kFixed32):
-          add(kFloats, in.fixed32());
+          add<kFixed32>(kFloats, in);
           break;
         case field(5, kBytes):
           packed<kFixed32>(kFloats, in);
           break;
         case field(6, kFixed64):
-          add(kDoubles, in.fixed64());
+          add<kFixed64>(kDoubles, in);
           break;
         case field(6, kBytes):
           packed<kFixed64>(kDoubles, in);
           break;
         case field(7, kVarint):
-          add(kInts, in.varint());
+          add<kVarint>(kInts, in);
           break;
         case field(7, kBytes):
           packed<kVarint>(kInts, in);
           break;
         case field(10, kVarint):
-          add(kInt64s, in.varint());
+          add<kVarint>(kInt64s, in);
           break;
         case field(10, kBytes):
           packed<kVarint>(kInt64s, in);
           break;
         case field(13, kVarint):
-          add(kHalves, in.varint());
+          add<kVarint>(kHalves, in);
           break;
         case field(13, kBytes):
           packed<kVarint>(kHalves, in);
           break;
         case field(16, kVarint):
-          add(kUint32s, in.varint());
+          add<kVarint>(kUint32s, in);
           break;
         case field(16, kBytes):
           packed<kVarint>(kUint32s, in);
           break;
         case field(17, kVarint):
-          add(kUint64s, in.varint());
+          add<kVarint>(kUint64s, in);
           break;
         case field(17, kBytes):
           packed<kVarint>(kUint64s, in);
@@ -115,12 +115,23 @@ class Tensor {
     return in.ok() && ok_;
   }
 
-  Scalar scalar(double& value) const {
+  // Whether the type or the shape that were read say that this is no scalar.
+  bool is_no_scalar() const {
+    double value;
+    Bytes stored;
+    return !one_element_ || (dtype_ != Dtype{} && scalar(value, stored) == Scalar::kNone);
+  }
+
+  // `stored` becomes where the number stands, if it stands there as a float or a double.
+  Scalar scalar(double& value, Bytes& stored) const {
+    stored = {nullptr, 0};
     if (!one_element_) return Scalar::kNone;
     switch (dtype_) {
       case Dtype::kFloat:
+        stored = place(kFloats, sizeof(float));
         return number<float>(kFloats, value);
       case Dtype::kDouble:
+        stored = place(kDoubles, sizeof(double));
         return number<double>(kDoubles, value);
       case Dtype::kInt32:
         return number<std::int32_t>(kInts, value);
@@ -146,19 +157,19 @@ class Tensor {
   }
 
  private:
-  void add(Typed type, std::uint64_t bits) {
+  template <Wire wire>
+  void add(Typed type, Message& in) {
     ++count_[type];
-    bits_[type] = bits;
+    if constexpr (wire == kFixed32) at_ = in.ahead(sizeof(float)), bits_[type] = in.fixed32();
+    if constexpr (wire == kFixed64) at_ = in.ahead(sizeof(double)), bits_[type] = in.fixed64();
+    if constexpr (wire == kVarint) bits_[type] = in.varint();
   }
 
   template <Wire wire>
   void packed(Typed type, Message& in) {
     Message values(in.bytes());
-    while (!values.at_end()) {
-      if constexpr (wire == kFixed32) add(type, values.fixed32());
-      if constexpr (wire == kFixed64) add(type, values.fixed64());
-      if constexpr (wire == kVarint) add(type, values.varint());
-    }
+    if (!one_element_) return;  // no scalar, so that it does not matter what is in it
+    while (!values.at_end()) add<wire>(type, values);
     ok_ = ok_ && values.ok();
   }
 
@@ -209,6 +220,12 @@ class Tensor {
     return Scalar::kNumber;
   }
 
+  Bytes place(Typed type, std::size_t size) const {
+    const Bytes bytes = content_.size > 0 ? content_ : at_;
+    return bytes.size == size && (content_.size > 0 || count_[type] == 1) ? bytes
+                                                                          : Bytes{nullptr, 0};
+  }
+
   template <class T>
   Scalar number(Typed type, double& value) const {
     Unsigned<sizeof(T)> stored = 0;
@@ -230,6 +247,7 @@ class Tensor {
   bool one_element_ = true;
   bool ok_ = true;
   Bytes content_{nullptr, 0};
+  Bytes at_{nullptr, 0};  // the last float or double
   // How many values each typed field has, and the bits of the last.
   std::array<std::uint64_t, kTypes> count_{};
   std::array<std::uint64_t, kTypes> bits_{};

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -138,18 +138,22 @@ class Session(NamedTuple):
     start: int | None
 
 
-@dataclass(slots=True)
 class ColumnsBuilder:
-    """Collects the points of one file after the other, and where sessions begin."""
+    """Joins the points of one file after the other, without ever holding them twice.
 
-    sessions: list[Session] = field(default_factory=list)
-    _rows: int = 0
-    _names: dict[str, int] = field(default_factory=dict)
-    _runs: list[tuple[str, int]] = field(default_factory=list)
-    _tag: list[npt.NDArray[np.int32]] = field(default_factory=list)
-    _step: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    _wall_time: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    _value: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    Where sessions begin it tells in `sessions`.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+        self._names: dict[str, int] = {}
+        self._runs: list[tuple[str, int]] = []
+        self._share = 0.0
+        self._rows = 0
+        self._tag = np.empty(0, np.int32)
+        self._step = np.empty(0, np.int64)
+        self._wall_time = np.empty(0, np.float64)
+        self._value = np.empty(0, np.float64)
 
     def add(
         self,
@@ -160,26 +164,36 @@ class ColumnsBuilder:
         wall_time: npt.NDArray[np.float64],
         value: npt.NDArray[np.float64],
         sessions: Iterable[tuple[int, int | None]] = (),
+        share: float = 0.0,
     ) -> None:
         """Add rows whose `tag` counts in `tag_names`, all of them there; runs come sorted.
 
         `sessions` begin at rows of this file, as the parser tells them; the file itself is one.
+        `share` is the part of all rows to come that this is estimated to be.
         """
+        self._share += share
         self.sessions.append(Session(run, self._rows, None))
         self.sessions += (Session(run, self._rows + row, start) for row, start in sessions)
-        self._rows += len(tag)
         if len(tag) == 0:
             return
         # Two tags that are not UTF-8 can look the same; they become one.
         codes = [self._names.setdefault(name, len(self._names)) for name in tag_names]
         self._runs.append((run, len(tag)))
-        self._tag.append(_translate(tag, codes))
-        self._step.append(step)
-        self._wall_time.append(wall_time)
-        self._value.append(value)
+        start, end = self._rows, self._rows + len(tag)
+        self._rows = end
+        if start == 0:
+            self._tag = _translated(tag, codes)
+            self._step, self._wall_time, self._value = step, wall_time, value
+            return
+        if end > len(self._step):
+            self._grow(start, end)
+        self._tag[start:end] = _translated(tag, codes)
+        self._step[start:end] = step
+        self._wall_time[start:end] = wall_time
+        self._value[start:end] = value
 
     def finish(self) -> ScalarColumns:
-        """Join what was added. The builder is empty afterwards, which halves the peak memory."""
+        """Return what was added; nothing can be added afterwards."""
         run_names = sorted({name for name, _ in self._runs})
         run_code = {name: code for code, name in enumerate(run_names)}
         tag_names = sorted(self._names)
@@ -190,17 +204,26 @@ class ColumnsBuilder:
             np.array([run_code[name] for name, _ in self._runs], _code_type(len(run_names))),
             [rows for _, rows in self._runs],
         )
-        tag = np.array(tag_code, _code_type(len(tag_names)))[_join(self._tag, np.int32)]
         return ScalarColumns(
             run_names=run_names,
             tag_names=tag_names,
             run=run,
-            tag=tag,
+            tag=_looked_up(np.array(tag_code, _code_type(len(tag_names))), self._tag[: self._rows]),
             # The parser's is a `long long`, which NumPy's fast loops do not take for an int64.
-            step=_join(self._step, np.int64).view(np.int64),
-            wall_time=_join(self._wall_time, np.float64),
-            value=_join(self._value, np.float64),
+            step=_cut(self._step, self._rows).view(np.int64),
+            wall_time=_cut(self._wall_time, self._rows),
+            value=_cut(self._value, self._rows),
         )
+
+    def _grow(self, rows: int, needed: int) -> None:
+        """Make room for all rows there will be, or for twice as many: memory is lent as used."""
+        share = min(self._share, 1.0)
+        estimate = int(1.02 * needed / share) if share > 1 / 16 else 16 * needed
+        size = max(estimate, 2 * rows, needed)
+        self._tag = _moved(self._tag, rows, size)
+        self._step = _moved(self._step, rows, size)
+        self._wall_time = _moved(self._wall_time, rows, size)
+        self._value = _moved(self._value, rows, size)
 
 
 def _close_up(array: npt.NDArray[T], kept: npt.NDArray[np.bool_]) -> npt.NDArray[T]:
@@ -232,16 +255,30 @@ def present(codes: Codes, count: int) -> npt.NDArray[np.bool_]:
     return there
 
 
-def _translate(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.int32]:
-    if codes == list(range(len(codes))):
-        return tag
-    return np.array(codes, np.int32)[tag]
+def _translated(tag: npt.NDArray[np.int32], codes: list[int]) -> npt.NDArray[np.int32]:
+    return tag if codes == list(range(len(codes))) else _looked_up(np.array(codes, np.int32), tag)
 
 
-def _join(parts: list[npt.NDArray[T]], dtype: type[T]) -> npt.NDArray[T]:
-    joined = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
-    parts.clear()
-    return joined
+def _looked_up(codes: npt.NDArray[T], tag: npt.NDArray[np.int32]) -> npt.NDArray[T]:
+    """Return `codes[tag]`, for which NumPy would first copy all of `tag` to 64 bits."""
+    out = np.empty(len(tag), codes.dtype)
+    for start in range(0, len(tag), _PART):
+        block = slice(start, start + _PART)
+        out[block] = codes[tag[block]]
+    return out
+
+
+def _moved(column: npt.NDArray[T], rows: int, size: int) -> npt.NDArray[T]:
+    larger = np.empty(size, column.dtype)
+    larger[:rows] = column[:rows]
+    return larger
+
+
+def _cut(column: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
+    """Return the first rows, and the memory behind them to the system."""
+    if len(column) > rows:
+        column.resize(rows, refcheck=False)
+    return column
 
 
 def _code_type(names: int) -> npt.DTypeLike:

@@ -6,47 +6,71 @@ import io
 import os
 import stat
 from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from ewma._core import EventReader
+from ewma.tensorboard._files import EventFile
 from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING, Problem, unreadable
+
+Verify: TypeAlias = Literal["all", "scalars", "none"]
+"""Of which records to compare the data's checksum."""
+
+# A shorter stretch is read sooner than gone over.
+_WORTH_A_SEEK = 1 << 15
+# After a stretch that was gone over there is often another one soon.
+_AFTER_A_SEEK = 1 << 14
 
 
 def read_event_file(
-    path: str,
+    file: EventFile,
+    reader: EventReader,
     buffer: memoryview,
     report: Callable[[Problem], None],
     advance: Callable[[int], None],
-) -> EventReader:
+) -> None:
     """Push a file into a new parser through `buffer`, so that the file is never held whole.
 
-    Whatever is wrong is reported; the parser that is returned has everything that is good.
-    `advance` is told the bytes of each chunk.
+    Whatever is wrong is reported; the parser has everything that is good. `advance` is told the
+    bytes of each chunk.
     """
-    reader = EventReader()
+    path = file.path
     done = 0
     left = 0
+    shrunk_to: int | None = None
     failure: OSError | None = None
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            while count := file.readinto(buffer):
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+            size = len(buffer)
+            while count := stream.readinto(buffer[:size]):
+                size = min(2 * size, len(buffer))
                 reader.feed(buffer[:count])
+                left = _left(stream, done + count) if reader.needed > 0 else 0
+                # Never wait for, nor keep, a record that the file has no room for.
+                ends = reader.stopped or reader.needed > left > -1
+                if not ends and left > -1 and reader.skippable >= _WORTH_A_SEEK:
+                    skipped = reader.skippable
+                    stream.seek(skipped, os.SEEK_CUR)
+                    reader.skip(skipped)
+                    size = _AFTER_A_SEEK
+                    count += skipped
+                    left -= skipped
                 done += count
                 advance(count)
-                left = _left(file, done) if reader.needed > 0 else 0
-                # Never wait for, nor keep, a record that the file has no room for.
-                if reader.stopped or reader.needed > left > -1:
+                if ends:
                     break
+            shrunk_to = _shrunk_to(stream, max(file.size, done))
     except OSError as error:
         failure = error
     for problem in damage(path, reader):
         report(problem)
     if failure is not None:
         report(unreadable(path, failure, done or None))
+    elif shrunk_to is not None:
+        report(_shrunk(path, max(file.size, done), shrunk_to))
     elif done == 0:
         report(Problem(path, None, "the file is empty; read it again later.", UNREADABLE))
     elif not reader.stopped and reader.needed > 0:
         report(_cut_off(path, reader.offset, done + max(left, 0) - reader.offset))
-    return reader
 
 
 def _left(file: io.FileIO, done: int) -> int:
@@ -55,6 +79,12 @@ def _left(file: io.FileIO, done: int) -> int:
     if not stat.S_ISREG(status.st_mode) or status.st_size < done:
         return -1
     return status.st_size - done
+
+
+def _shrunk_to(file: io.FileIO, size: int) -> int | None:
+    """Return the size of a file that is smaller now than it was."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_size < size else None
 
 
 def damage(path: str, reader: EventReader, base: int = 0) -> list[Problem]:
@@ -93,6 +123,14 @@ _SKIPPED = (
 
 def _records(count: int) -> str:
     return "1 record has" if count == 1 else f"{count} records, of which this is the first, have"
+
+
+def _shrunk(path: str, before: int, after: int) -> Problem:
+    message = (
+        f"the file shrank from {before} to {after} bytes while it was read; everything that was "
+        "found in it was read. Read again when nobody writes to it."
+    )
+    return Problem(path, None, message, DAMAGED)
 
 
 def _cut_off(path: str, offset: int, left_over: int) -> Problem:

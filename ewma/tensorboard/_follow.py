@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import WARNING, Problem, unreadable
-from ewma.tensorboard._read import _CHUNK, Paths, _as_paths
+from ewma.tensorboard._read import Paths, _as_paths
+from ewma.tensorboard._read_files import CHUNK
 from ewma.tensorboard._tail import SIGNATURE, NewPoints, Tail
 from ewma.tensorboard._watch import Found, Watch
 
@@ -47,7 +48,7 @@ class Follower:
         self._other_tags: set[str] = set()
         self._looked = False
         self._sessions = itertools.count()
-        self._buffer = memoryview(bytearray(_CHUNK))
+        self._buffer = memoryview(bytearray(CHUNK))
 
     def poll(self) -> Iterator[NewPoints]:
         """Yield what is new, run by run and file by file as far as it was there at the same time.

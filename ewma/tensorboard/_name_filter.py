@@ -23,6 +23,10 @@ class NameFilter:
             if not isinstance(pattern, str):
                 raise TypeError(f"a pattern for a {what} must be a str, not {pattern!r}")
 
+    def __bool__(self) -> bool:
+        """Return whether there are patterns."""
+        return bool(self._patterns)
+
     def __call__(self, name: str) -> bool:
         """Return whether the name is wanted."""
         return not self._patterns or any(

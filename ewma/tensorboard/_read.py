@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-import numpy as np
+from contextlib import closing
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from ewma._warnings import warn
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session
 from ewma.tensorboard._duplicates import DUPLICATES, Duplicates, drop_duplicates
-from ewma.tensorboard._event_file import read_event_file
+from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._files import Run, find_runs
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import NOTE, UNREADABLE, Problem
+from ewma.tensorboard._read_files import read_files, tag_name
 from ewma.tensorboard._restarts import RESTARTS, Restarts, drop_overtaken, segments
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Paths: TypeAlias = AnyPath | Sequence[AnyPath]
 Progress: TypeAlias = Callable[[int, int], None]
 
-# The chunk stays in the processor's cache between the disk and the parser.
-_CHUNK = 1 << 18
-
 
 def read_scalars(
     path: Paths,
@@ -36,6 +32,7 @@ def read_scalars(
     runs: Patterns = None,
     restarts: Restarts = "latest",
     duplicates: Duplicates = "keep",
+    verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
 ) -> pd.DataFrame:
     """Read every scalar point in TensorBoard's event files.
@@ -47,7 +44,7 @@ def read_scalars(
         the files whose name contains ``tfevents`` are read, in name order, as one run.
     tags, runs
         Shell patterns (``"loss*"``), one or several: only what matches one of them is read.
-        ``*`` also stands for ``/``.
+        ``*`` also stands for ``/``. The rest is not kept while reading, and takes less time.
     restarts
         What to do where a training was resumed from an earlier step, so that a run has two versions
         of some steps. ``"latest"``: a later file of the run that goes back replaces, under each of
@@ -59,6 +56,12 @@ def read_scalars(
         What to do where a run has a tag and step several times, and that not through a restart.
         ``"keep"`` all; the ``"first"`` or the ``"last"``; the first with the ``"mean"`` of the
         values that are finite; or ``"raise"`` a `ValueError`.
+    verify
+        Which checksums to compare, and so which damage is seen: ``"all"``, of every record;
+        ``"scalars"``, not of points that `tags` leaves out, nor of records of more than 16 KiB
+        that hold an image, a histogram, a graph or the like and nothing else: the file is not
+        even read where they stand; ``"none"``, of no record. That of a record's length is always
+        compared: without it the next record is not found.
     errors
         What to do about input that is damaged or not there. ``"warn"``: one `EwmaWarning` for
         each problem, and everything good is returned. ``"raise"``: the first problem is raised.
@@ -98,9 +101,9 @@ def read_scalars(
     """
     _check_choice("errors", errors, ("warn", "raise"))
     if errors == "raise":
-        return _load(path, tags, runs, restarts, duplicates, None, _raise).to_pandas()
+        return _load(path, tags, runs, restarts, duplicates, verify, None, _raise).to_pandas()
     columns, problems = load_scalars(
-        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates
+        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates, verify=verify
     )
     fatal = [problem for problem in problems if problem.exit_code == UNREADABLE]
     if len(columns) == 0 and fatal:
@@ -118,14 +121,16 @@ def load_scalars(
     runs: Patterns = None,
     restarts: Restarts = "latest",
     duplicates: Duplicates = "keep",
+    verify: Verify = "scalars",
     progress: Progress | None = None,
 ) -> tuple[ScalarColumns, list[Problem]]:
     """Read as `read_scalars` does, and return what was wrong instead of raising it.
 
-    `progress` is called after each chunk, with the bytes done and the bytes in all.
+    `progress` is called after each chunk, with the bytes done and the bytes in all: by several
+    threads, but by one at a time.
     """
     problems: list[Problem] = []
-    columns = _load(path, tags, runs, restarts, duplicates, progress, problems.append)
+    columns = _load(path, tags, runs, restarts, duplicates, verify, progress, problems.append)
     return columns, problems
 
 
@@ -140,11 +145,13 @@ def _load(
     runs: Patterns,
     restarts: Restarts,
     duplicates: Duplicates,
+    verify: Verify,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> ScalarColumns:
     _check_choice("restarts", restarts, RESTARTS)
     _check_choice("duplicates", duplicates, DUPLICATES)
+    _check_choice("verify", verify, get_args(Verify))
     paths = _as_paths(path)
     given = ", ".join(paths)
     wanted_tag, wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
@@ -152,7 +159,7 @@ def _load(
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
-    columns, sessions, others = _read_runs(wanted, wanted_tag, progress, report)
+    columns, sessions, others = _read_runs(wanted, wanted_tag, verify, progress, report)
     if len(columns) == 0 and others:
         report(wanted_tag.nothing_left(given, others))
     if restarts == "latest":
@@ -174,14 +181,15 @@ def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
 def _read_runs(
     runs: list[Run],
     wanted_tag: NameFilter,
+    verify: Verify,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> tuple[ScalarColumns, list[Session], set[str]]:
     """Return the points, where sessions begin, and the tags that the filter left out."""
     builder = ColumnsBuilder()
     others: set[str] = set()
-    buffer = memoryview(bytearray(_CHUNK))
-    total = sum(file.size for run in runs for file in run.files)
+    files = [(run, file) for run in runs for file in run.files]
+    total = sum(file.size for _, file in files)
     done = 0
 
     def advance(count: int) -> None:
@@ -191,25 +199,15 @@ def _read_runs(
         if progress is not None:
             progress(done, total)
 
-    for run in runs:
-        for file in run.files:
-            before = done
-            reader = read_event_file(file.path, buffer, report, advance)
-            advance(max(before + file.size - done, 0))  # what damage made it leave out
-            names = [name.decode("utf-8", "backslashreplace") for name in reader.tags]
-            keep = np.array([wanted_tag(name) for name in names], bool)
-            tag, step, wall_time, value = reader.take()
-            sessions = reader.sessions
-            if not keep.all():
-                others.update(itertools.compress(names, ~keep))
-                names = list(itertools.compress(names, keep))
-                rows = keep[tag]
-                if sessions:
-                    places = np.flatnonzero(rows)
-                    sessions = [(int(np.searchsorted(places, row)), s) for row, s in sessions]
-                tag = (np.cumsum(keep, dtype=np.int32) - np.int32(1))[tag[rows]]
-                step, wall_time, value = step[rows], wall_time[rows], value[rows]
-            builder.add(run.name, names, tag, step, wall_time, value, sessions)
+    readings = read_files([file for _, file in files], wanted_tag, verify, advance)
+    with closing(readings):
+        for (run, file), (reader, problems) in zip(files, readings, strict=True):
+            for problem in problems:
+                report(problem)
+            others.update(map(tag_name, reader.left_out))
+            names = [tag_name(tag) for tag in reader.tags]
+            share = file.size / max(total, 1)
+            builder.add(run.name, names, *reader.take(), sessions=reader.sessions, share=share)
     return builder.finish(), builder.sessions, others
 
 

@@ -30,9 +30,12 @@ class TestCrc32c:
                 part = memoryview(data)[start:end]
                 assert crc32c(part, portable) == event_writer.crc32c(part)
 
-    def test_megabyte(self, portable):
-        data = random.Random(1).randbytes(1 << 20)
+    @pytest.mark.parametrize("size", [3071, 3072, 3073, 6143, 6145, 1 << 20])
+    def test_long(self, size, portable):
+        data = random.Random(1).randbytes(size)
         assert crc32c(data, portable) == crc32c(data, not portable)
+        if size < 1 << 20:
+            assert crc32c(data, portable) == event_writer.crc32c(data)
 
     def test_not_bytes(self, portable):
         with pytest.raises(TypeError):

@@ -140,7 +140,7 @@ class TestGrowing:
 
     def test_a_long_log_in_blocks(self, log, monkeypatch):
         monkeypatch.setattr("ewma.tensorboard._tail._BLOCK", 1)
-        monkeypatch.setattr("ewma.tensorboard._follow._CHUNK", 100)
+        monkeypatch.setattr("ewma.tensorboard._follow.CHUNK", 100)
         log.write_bytes(event_file(*curve("loss", range(100))))
         assert_as_finished(Looker(log.parent).look(), log.parent)
 

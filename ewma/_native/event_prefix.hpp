@@ -1,0 +1,122 @@
+// What the beginning of a long event tells: that it is an image or the like, and holds no scalar.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "bytes.hpp"
+#include "protobuf.hpp"
+#include "tensor.hpp"
+
+namespace ewma {
+
+// A message of `size` bytes, of which only the first ones are there.
+struct Prefix {
+  Bytes seen;
+  std::uint64_t size;
+
+  bool is_whole() const { return seen.size == size; }
+};
+
+// A walk over the fields of a message down to the one that leads out of what is seen.
+class PrefixWalk {
+ public:
+  explicit PrefixWalk(Prefix message) : message_(message), in_(message.seen) {}
+
+  // Goes to the next field that is a message, text or bytes. False at the end of what is seen, or
+  // if it is malformed.
+  bool next(std::uint32_t& key, Prefix& content) {
+    while (true) {
+      start_ = in_.position();
+      if (!in_.next(key)) return false;
+      if ((key & 7) == kBytes) break;
+      in_.skip(key);
+      if (!in_.ok()) return false;
+    }
+    content.size = in_.varint();
+    if (!in_.ok() || content.size > message_.size - walked(in_.position())) return false;
+    const auto seen = message_.seen.size - walked(in_.position());
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(content.size, seen));
+    is_last_ = walked(in_.position()) + content.size == message_.size;
+    content.seen = in_.ahead(size);
+    in_.take(size);
+    return true;
+  }
+
+  // Whether nothing comes after the field.
+  bool is_last() const { return is_last_; }
+
+  // What stands before the field.
+  Bytes before() const { return {message_.seen.data, walked(start_)}; }
+
+ private:
+  std::size_t walked(const std::uint8_t* to) const {
+    return static_cast<std::size_t>(to - message_.seen.data);
+  }
+
+  Prefix message_;
+  Message in_;
+  const std::uint8_t* start_ = nullptr;
+  bool is_last_ = false;
+};
+
+// These say true only of what every writer writes: one value, its fields in the order of their
+// numbers. Of anything else the whole is to be read.
+
+inline bool tensor_is_no_scalar(Prefix tensor) {
+  PrefixWalk walk(tensor);
+  std::uint32_t key;
+  Prefix content;
+  while (walk.next(key, content) && content.is_whole()) {
+  }
+  Tensor beginning;
+  return beginning.merge(walk.before()) && beginning.is_no_scalar();
+}
+
+inline bool value_is_no_scalar(Prefix value) {
+  PrefixWalk walk(value);
+  std::uint32_t key;
+  Prefix content;
+  while (walk.next(key, content)) {
+    if (content.is_whole()) continue;
+    switch (key) {
+      case field(4, kBytes):  // image
+      case field(5, kBytes):  // histogram
+      case field(6, kBytes):  // audio
+        return true;
+      case field(8, kBytes):
+        return tensor_is_no_scalar(content);
+      default:
+        return false;
+    }
+  }
+  return false;
+}
+
+inline bool summary_has_no_scalar(Prefix summary) {
+  PrefixWalk walk(summary);
+  std::uint32_t key;
+  Prefix content;
+  return walk.next(key, content) && key == field(1, kBytes) && walk.is_last() &&
+         value_is_no_scalar(content);
+}
+
+inline bool event_has_no_scalar(Prefix event) {
+  PrefixWalk walk(event);
+  std::uint32_t key;
+  Prefix content;
+  if (!walk.next(key, content) || !walk.is_last()) return false;
+  switch (key) {
+    case field(4, kBytes):  // graph
+    case field(8, kBytes):  // metadata of a run
+    case field(9, kBytes):  // meta graph
+      return true;
+    case field(5, kBytes):
+      return summary_has_no_scalar(content);
+    default:
+      return false;
+  }
+}
+
+}  // namespace ewma

@@ -1,0 +1,117 @@
+"""Many event files read side by side, their points joined in the files' own order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import NamedTuple
+
+from ewma._core import EventReader
+from ewma._threads import thread_limit
+from ewma.tensorboard._event_file import Verify, read_event_file
+from ewma.tensorboard._files import EventFile
+from ewma.tensorboard._name_filter import NameFilter
+from ewma.tensorboard._problems import Problem
+
+# The chunk stays in the processor's cache between the disk and the parser.
+CHUNK = 1 << 18
+# With less to read for each of them, threads cost more than they save.
+_BYTES_PER_THREAD = 1 << 20
+
+
+class ReadFile(NamedTuple):
+    """What was found in a file."""
+
+    reader: EventReader
+    problems: list[Problem]
+
+
+def read_files(
+    files: list[EventFile],
+    wanted_tag: NameFilter,
+    verify: Verify,
+    advance: Callable[[int], None],
+) -> Generator[ReadFile]:
+    """Yield what is in each file, in the order given, however many are read at a time.
+
+    `advance` is told the bytes of each chunk, by one thread at a time.
+    """
+    size = sum(file.size for file in files)
+    threads = min(len(files), thread_limit(size // _BYTES_PER_THREAD))
+    if threads <= 1:
+        buffer = memoryview(bytearray(CHUNK))
+        for file in files:
+            yield _read(file, buffer, wanted_tag, verify, advance)
+    else:
+        yield from _side_by_side(files, threads, wanted_tag, verify, advance)
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the rest."""
+
+
+def _side_by_side(
+    files: list[EventFile],
+    threads: int,
+    wanted_tag: NameFilter,
+    verify: Verify,
+    advance: Callable[[int], None],
+) -> Generator[ReadFile]:
+    import threading
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    local = threading.local()
+    lock = threading.Lock()
+    stop = threading.Event()
+
+    def tell(count: int) -> None:
+        if stop.is_set():
+            raise _StoppedError
+        with lock:
+            advance(count)
+
+    def read(file: EventFile) -> ReadFile:
+        if not hasattr(local, "buffer"):
+            local.buffer = memoryview(bytearray(CHUNK))
+        return _read(file, local.buffer, wanted_tag, verify, tell)
+
+    # A few files ahead and no more: what was read waits in memory for those before it.
+    ahead: deque[Future[ReadFile]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for file in files:
+                ahead.append(pool.submit(read, file))
+                if len(ahead) > 2 * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            stop.set()
+
+
+def _read(
+    file: EventFile,
+    buffer: memoryview,
+    wanted_tag: NameFilter,
+    verify: Verify,
+    advance: Callable[[int], None],
+) -> ReadFile:
+    wanted = (lambda tag: wanted_tag(tag_name(tag))) if wanted_tag else None
+    reader = EventReader(verify, wanted, file.size)
+    problems: list[Problem] = []
+    done = 0
+
+    def count_up(count: int) -> None:
+        nonlocal done
+        done += count
+        advance(count)
+
+    read_event_file(file, reader, buffer, problems.append, count_up)
+    if done < file.size:
+        advance(file.size - done)  # what damage made it leave out
+    return ReadFile(reader, problems)
+
+
+def tag_name(tag: bytes) -> str:
+    """Return a tag as text, whatever bytes it has."""
+    return tag.decode("utf-8", "backslashreplace")
