@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ewma._aggregate import aggregate_series, check_width
 from ewma._aggregate_report import Aggregated, Smoothing
-from ewma._bands import BandKind
+from ewma._bands import AnyBand, check_band
 from ewma._smooth_scalars import smooth_columns
 from ewma.tensorboard._columns import ScalarColumns
 
@@ -13,15 +13,17 @@ def check_options(
     over: str | None,
     align: float | None,
     smoothing: Smoothing | None,
-    band: BandKind | None,
+    band: AnyBand | None,
     *,
     picture: bool,
     x: str | None,
     list_only: bool,
 ) -> None:
     """Find before the work which options do not go together."""
+    if band is not None:
+        check_option_band(band, picture=picture, aggregated=over is not None)
     if over is None:
-        for option, value in {"--align": align, "--smooth": smoothing, "--band": band}.items():
+        for option, value in {"--align": align, "--smooth": smoothing}.items():
             if value is not None:
                 raise ValueError(
                     f"{option} is for several runs together: add --aggregate, or leave it out"
@@ -31,12 +33,25 @@ def check_options(
         raise ValueError("--list shows the runs there are: leave out --aggregate, or --list")
     if x not in (None, "step"):
         raise ValueError(f"--aggregate compares steps: leave out --x {x}, or --aggregate")
-    if band is not None and not picture:
-        raise ValueError("--band is for pictures: add -o FILE.png, .svg or .pdf, or leave it out")
     try:
         check_width(align)
     except ValueError as error:
         raise ValueError(f"--{error}") from None
+
+
+def check_option_band(band: AnyBand, *, picture: bool, aggregated: bool) -> None:
+    """Find before the work whether there can be such a band."""
+    if not picture:
+        raise ValueError("--band is for pictures: add -o FILE.png, .svg or .pdf, or leave it out")
+    try:
+        check_band(band)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from None
+    if band == "range" and not aggregated:
+        raise ValueError(
+            "--band range is for several runs together: add --aggregate, or give a number of "
+            "standard deviations"
+        )
 
 
 def aggregate_columns(
@@ -46,7 +61,7 @@ def aggregate_columns(
     over: str,
     align: float | None,
     smoothing: Smoothing | None,
-    band: BandKind | None,
+    band: AnyBand | None,
 ) -> Aggregated:
     """Aggregate what was read, smoothed before or after."""
     before = smoothing != "after"

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ewma._aggregate import AGGREGATE_COLUMNS, STATISTICS, Aggregate, to_pandas
-from ewma._bands import BandKind, band_edges, band_note
+from ewma._bands import AnyBand, band_edges, band_note
 from ewma.report import NAME_WIDTH, PICTURES, csv_cell, json_number
 from ewma.tensorboard._problems import shown
 
@@ -27,7 +27,7 @@ class Aggregated:
     aggregates: list[Aggregate]
     decay: dict[str, float]
     smoothing: Smoothing
-    band: BandKind
+    band: AnyBand
 
     @property
     def most_runs(self) -> int:

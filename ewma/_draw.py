@@ -1,6 +1,7 @@
 """The picture: one panel a tag, one colour a run, the raw curve faint behind the smoothed one.
 
-Of several runs together the mean is drawn, and a band around it instead of a raw curve.
+Of several runs together the mean is drawn, and a band around it instead of a raw curve. A curve may
+have a band too.
 
 It knows matplotlib and NumPy and nothing of where the curves come from. Figures are built without
 pyplot, so nothing global is touched and no display is needed.
@@ -58,6 +59,8 @@ class Curve:
         Numbers, or datetime64 for an axis of dates, shape (n,).
     raw, smoothed
         Values, shape (n,). What is not finite is a gap.
+    spread
+        How far a band reaches to either side of `smoothed`, if there is one, shape (n,).
     """
 
     run: str
@@ -65,6 +68,7 @@ class Curve:
     x: NDArray[Any]
     raw: NDArray[np.float64]
     smoothed: NDArray[np.float64]
+    spread: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,9 +249,12 @@ def _draw_panel(
         smooth: dict[str, Any] = {"linewidth": 1.4, "zorder": 2.5, "label": label}
         lines = [(curve.smoothed, smooth)]
         if isinstance(curve, Band):
-            _draw_band(place, x, curve, colour, columns)
+            _draw_band(place, x, curve.low, curve.high, colour, columns)
         else:
             lines.insert(0, (curve.raw, raw))
+            if curve.spread is not None:
+                edges = curve.smoothed - curve.spread, curve.smoothed + curve.spread
+                _draw_band(place, x, *edges, colour, columns)
         for values, style in lines:
             y = np.clip(np.where(np.isfinite(values), values, np.nan), -HUGE, HUGE)
             kept = thin(x, y, columns)
@@ -269,11 +276,16 @@ def _draw_panel(
         place.set_ylim(*limits)
 
 
-def _draw_band(place: Axes, x: NDArray[np.float64], band: Band, colour: Any, columns: int) -> None:
-    there = np.isfinite(band.low) & np.isfinite(band.high)
-    low, high = (
-        np.clip(np.where(there, edge, np.nan), -HUGE, HUGE) for edge in (band.low, band.high)
-    )
+def _draw_band(
+    place: Axes,
+    x: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    colour: Any,
+    columns: int,
+) -> None:
+    there = np.isfinite(low) & np.isfinite(high)
+    low, high = (np.clip(np.where(there, edge, np.nan), -HUGE, HUGE) for edge in (low, high))
     kept = np.union1d(thin(x, low, columns), thin(x, high, columns))
     style: dict[str, Any] = {"color": colour, "alpha": BAND_ALPHA, "zorder": 2.0, "label": "_band"}
     place.fill_between(x[kept], low[kept], high[kept], linewidth=0, **style)

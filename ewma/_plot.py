@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 import numpy as np
 
 from ewma._aggregate import AGGREGATE_COLUMNS
-from ewma._bands import BANDS, BandKind, band_edges, band_note
+from ewma._bands import AnyBand, band_edges, band_note, check_band, deviations, width_note
 from ewma._decay import DEFAULT_BETA, Auto
 from ewma._draw import Band, Curve, draw
 from ewma._smooth import smooth
+from ewma._variance import std
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ def plot(
     span: float | None = None,
     halflife: float | None = None,
     x: Literal["step", "relative", "wall"] = "step",
-    band: BandKind = "std",
+    band: AnyBand | None = None,
     axes: Axes | Iterable[Axes] | None = None,
 ) -> Figure:
     """Draw curves smoothed, with the raw ones faint behind them.
@@ -65,8 +66,10 @@ def plot(
         "step", "relative" (time since the first point of the run) or "wall" (date and time, UTC).
         The last two need a DataFrame of scalars with the column wall_time.
     band
-        Around the mean of `ewma.aggregate`: "std", one standard deviation to either side, or
-        "range", from the lowest to the highest.
+        How wide a band is around each line: "std", one standard deviation to either side, or a
+        number of them; around the mean of `ewma.aggregate`, which has "std" by default, also
+        "range", from the lowest to the highest. The deviation is that of the runs, or of one
+        curve's samples as `ewma.std` has it, which needs a decay and not "auto".
     axes
         Where to draw: one matplotlib Axes a panel. By default a new figure is made.
 
@@ -94,19 +97,20 @@ def plot(
     """
     if x not in X_KINDS:
         raise ValueError(f"x must be one of {', '.join(map(repr, X_KINDS))}, got {x!r}")
-    if band not in BANDS:
-        raise ValueError(f"band must be one of {', '.join(map(repr, BANDS))}, got {band!r}")
+    if band is not None:
+        check_band(band)
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     decay: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
         if "smoothed" not in data.columns:
             decay = decay or {"beta": DEFAULT_BETA}
-        curves, x_label = _scalar_curves(data, x, decay)
-        note = smoothing_note(decay) if decay else ""
+        curves, x_label = _scalar_curves(data, x, decay, band)
+        note = (smoothing_note(decay) if decay else "") + curve_band_note(band)
         return draw(curves, x_label=x_label, note=note, axes=axes)
     if _is_frame(data) and set(data.columns) >= set(AGGREGATE_COLUMNS) and x == "step":
-        bands = _bands(data, decay, band)
-        note = band_note(int(data["count"].max()), band)
+        kind = "std" if band is None else band
+        bands = _bands(data, decay, kind)
+        note = band_note(int(data["count"].max()), kind)
         note += f"; {smoothing_note(decay)}" if decay else ""
         return draw(bands, note=note, axes=axes)
     if x != "step":
@@ -128,10 +132,31 @@ def plot(
     # A curve alone needs no legend, so that its name is the title.
     named = [("", name) if len(columns) == 1 else (name, "") for name, _ in columns]
     curves = [
-        Curve(run, tag, position, values, smooth(values, **decay))
+        Curve(run, tag, position, values, smooth(values, **decay), spread(values, decay, band))
         for (run, tag), (_, values) in zip(named, columns, strict=True)
     ]
-    return draw(curves, x_label=x_label, note=smoothing_note(decay), axes=axes, tz=tz)
+    note = smoothing_note(decay) + curve_band_note(band)
+    return draw(curves, x_label=x_label, note=note, axes=axes, tz=tz)
+
+
+def spread(
+    values: NDArray[np.float64], decay: dict[str, Any], band: AnyBand | None
+) -> NDArray[np.float64] | None:
+    """Return how far the band around a smoothed curve reaches, if there is to be one."""
+    if band is None:
+        return None
+    width = deviations(band)
+    if not decay or decay.get("beta") == "auto":
+        raise ValueError(
+            "band needs how much to forget, which its deviation is of: give one of beta, alpha, "
+            f"com, span and halflife, got {decay or 'none of them'}"
+        )
+    return width * std(values, **decay)
+
+
+def curve_band_note(band: AnyBand | None) -> str:
+    """Say in small print what the bands around curves are."""
+    return "" if band is None else f"; ± {width_note(band)}"
 
 
 def smoothing_note(decay: dict[str, Any], betas: list[float] | None = None) -> str:
@@ -196,7 +221,9 @@ def _in_unit(elapsed: Sequence[NDArray[np.float64]]) -> tuple[list[NDArray[Any]]
     return [times / seconds for times in elapsed], unit
 
 
-def _scalar_curves(frame: pd.DataFrame, x: str, decay: dict[str, Any]) -> tuple[list[Curve], str]:
+def _scalar_curves(
+    frame: pd.DataFrame, x: str, decay: dict[str, Any], band: AnyBand | None
+) -> tuple[list[Curve], str]:
     """Cut a DataFrame of scalars into curves; without a decay its column smoothed is taken."""
     if x != "step" and "wall_time" not in frame.columns:
         raise ValueError(
@@ -220,11 +247,11 @@ def _scalar_curves(frame: pd.DataFrame, x: str, decay: dict[str, Any]) -> tuple[
     for (run, tag, rows), at in zip(groups, xs, strict=True):
         raw = _series_values(rows["value"])
         line = smooth(raw, **decay) if decay else _series_values(rows["smoothed"])
-        curves.append(Curve(run, tag, at, raw, line))
+        curves.append(Curve(run, tag, at, raw, line, spread(raw, decay, band)))
     return curves, label
 
 
-def _bands(frame: pd.DataFrame, decay: dict[str, Any], kind: BandKind) -> list[Band]:
+def _bands(frame: pd.DataFrame, decay: dict[str, Any], kind: AnyBand) -> list[Band]:
     """Cut a DataFrame of aggregates into bands, smoothed if a decay is given."""
     bands = []
     for (tag, run), rows in frame.groupby(["tag", "run"], sort=False, observed=True):

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 from ewma import _aggregate_report as aggregate_report
 from ewma._aggregate_command import aggregate_columns, check_options
+from ewma._bands import band_from
 from ewma._decay import beta_from
 from ewma._output_file import write_whole
 from ewma._smooth_scalars import choose_betas, smooth_columns
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ewma._aggregate_report import Smoothing
-    from ewma._bands import BandKind
     from ewma.tensorboard._duplicates import Duplicates
     from ewma.tensorboard._restarts import Restarts
 
@@ -152,8 +152,9 @@ class _Beta(click.ParamType[float | str]):
 )
 @click.option(
     "--band",
-    type=click.Choice(["std", "range"]),
-    help="With --aggregate, in a picture: mean ± std, or lowest to highest.  [default: std]",
+    metavar="BAND",
+    help="In a picture, a band around each line: so many standard deviations to either side, or "
+    "'std' for one; with --aggregate also 'range', lowest to highest.  [default there: std]",
 )
 @click.option(
     "--x",
@@ -191,7 +192,7 @@ def main(
     over: str | None,
     align: float | None,
     smoothing: Smoothing | None,
-    band: BandKind | None,
+    band: str | None,
     x: str | None,
     verify: Verify,
     follow: bool,
@@ -219,6 +220,8 @@ def main(
         _refuse(f"{error}.")
     if is_auto and over is not None:
         _refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
+    if is_auto and band is not None:
+        _refuse("--band is as wide as one beta says: give --beta a number, or leave out --band.")
     if force and output is None:
         _refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:
@@ -227,7 +230,8 @@ def main(
     if x is not None and not picture:
         _refuse("--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out.")
     try:
-        check_options(over, align, smoothing, band, picture=picture, x=x, list_only=list_only)
+        width = None if band is None else band_from(band)
+        check_options(over, align, smoothing, width, picture=picture, x=x, list_only=list_only)
     except ValueError as error:
         _refuse(f"{error}.")
     if output is not None:
@@ -250,14 +254,14 @@ def main(
     if over is None:
         chosen = choose_betas(columns) if is_auto else None
         smoothed = smooth_columns(columns, beta if chosen is None else chosen)
-        scalars = Smoothed(columns, smoothed, decay, x or "step", chosen)
+        scalars = Smoothed(columns, smoothed, decay, x or "step", chosen, width)
         if chosen is not None and (output is not None or not sys.stdout.isatty()):
             for (run, tag, _), own in zip(columns.series(), chosen, strict=True):
                 click.echo(f"ewma-smooth: {shown(run)} {shown(tag)}: beta {own:.5g}", err=True)
         _show(scalars, WRITERS, summary_table, summary_lines, output, force)
     else:
         try:
-            groups = aggregate_columns(columns, beta, decay, over, align, smoothing, band)
+            groups = aggregate_columns(columns, beta, decay, over, align, smoothing, width)
         except ValueError as error:
             _refuse(f"{error}.")
         report = aggregate_report

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ewma._bands import AnyBand
 from ewma.tensorboard._columns import Rows, ScalarColumns
 from ewma.tensorboard._problems import shown
 
@@ -29,6 +30,7 @@ class Smoothed:
     """Scalars and their smoothed values, row by row, and how they were smoothed.
 
     `betas` is what each series chose for itself, in their order, where the decay is beta = "auto".
+    `band` is what a picture draws around each curve.
     """
 
     columns: ScalarColumns
@@ -36,6 +38,7 @@ class Smoothed:
     decay: dict[str, Any]
     x: str = "step"
     betas: list[float] | None = None
+    band: AnyBand | None = None
 
     def rows(self, segment: str) -> Iterator[zip[tuple[Any, ...]]]:
         """Yield chunks of rows as Python's own numbers, run and tag as codes.
@@ -116,7 +119,7 @@ def picture_writer(kind: str) -> Callable[[Smoothed, IO[bytes]], None]:
 
     def write_picture(scalars: Smoothed, file: IO[bytes]) -> None:
         from ewma._draw import Curve, draw, save
-        from ewma._plot import scalar_x, smoothing_note
+        from ewma._plot import curve_band_note, scalar_x, smoothing_note, spread
 
         c = scalars.columns
         series = sorted(c.series(), key=lambda series: (series[1], series[0]))
@@ -125,14 +128,18 @@ def picture_writer(kind: str) -> Callable[[Smoothed, IO[bytes]], None]:
         wall_times = [c.wall_time[rows] for _, _, rows in series]
         xs, label = scalar_x(scalars.x, runs, steps, wall_times)
         curves = [
-            Curve(run, tag, x, c.value[rows], scalars.smoothed[rows])
+            Curve(
+                run,
+                tag,
+                x,
+                c.value[rows],
+                scalars.smoothed[rows],
+                spread(c.value[rows], scalars.decay, scalars.band),
+            )
             for (run, tag, rows), x in zip(series, xs, strict=True)
         ]
-        save(
-            draw(curves, x_label=label, note=smoothing_note(scalars.decay, scalars.betas)),
-            file,
-            kind,
-        )
+        note = smoothing_note(scalars.decay, scalars.betas) + curve_band_note(scalars.band)
+        save(draw(curves, x_label=label, note=note), file, kind)
 
     return write_picture
 

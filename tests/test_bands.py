@@ -1,4 +1,4 @@
-"""Several runs as a mean line with a band: what is drawn where."""
+"""Bands around the mean of several runs, and around one curve: what is drawn where."""
 
 import matplotlib
 import numpy as np
@@ -166,10 +166,53 @@ def test_bands_and_dates():
     assert list(band) == matplotlib.dates.date2num(x).tolist()
 
 
-@pytest.mark.parametrize("band", ["min-max", None])
-def test_band_is_one_of_two(band):
-    with pytest.raises(ValueError, match="band must be one of 'std', 'range', got"):
-        plot(ewma.aggregate(scalars()), band=band)
+@pytest.mark.parametrize("band", ["min-max", 0, -1.0, True, float("nan"), float("inf")])
+def test_band_is_a_kind_or_a_width(band):
+    rule = "band must be one of 'std', 'range', or a number of standard deviations above 0, got"
+    for data in (ewma.aggregate(scalars()), [1.0, 2.0]):
+        with pytest.raises(ValueError, match=rule):
+            plot(data, band=band)
+
+
+def test_so_many_deviations_of_the_runs():
+    groups = ewma.aggregate(scalars(groups=1))
+    (panel,) = plot(groups, band=2.5).axes
+    (band,) = edges(panel)
+    low, high = np.transpose(list(band.values()))
+    np.testing.assert_allclose(high - low, 5 * groups["std"])
+    assert "mean ± 2.5 standard deviations of up to 3 runs" in str(texts(panel.figure))
+
+
+# Of one curve, the deviation of its own samples
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+
+
+@pytest.mark.parametrize("band", ["std", 1, 2.5])
+def test_around_a_curve(band):
+    x = np.random.default_rng(1).standard_normal(60)
+    width = 1 if band == "std" else band
+    mean, deviation = ewma.smooth(x, 0.8), width * ewma.std(x, 0.8)
+    for data in (x, pd.Series(x), scalars(1, 1).assign(value=x[:40])):
+        figure = plot(data, beta=0.8, band=band)
+        ((band_drawn,),) = [edges(panel) for panel in figure.axes]
+        n = len(band_drawn)
+        expected = np.column_stack([mean - deviation, mean + deviation])[1 : n + 1]
+        np.testing.assert_allclose(list(band_drawn.values()), expected)
+        unit = "standard deviation" if width == 1 else "2.5 standard deviations"
+        assert f"smoothed with beta = 0.8; ± {unit}" in texts(figure)
+    assert not plot(x, beta=0.8).axes[0].collections
+
+
+def test_a_band_needs_one_beta():
+    smoothed = scalars().assign(smoothed=1.0)
+    for data, beta in ((smoothed, None), (smoothed["value"], "auto")):
+        with pytest.raises(ValueError, match="band needs how much to forget"):
+            plot(data, beta=beta, band=1)
+    with pytest.raises(ValueError, match="band='range' is from the lowest to the highest of sev"):
+        plot(smoothed, beta=0.9, band="range")
 
 
 def test_no_rows():

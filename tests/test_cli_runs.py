@@ -182,7 +182,13 @@ class TestAggregate:
         [
             (("--align", "5"), "--align is for several runs together: add --aggregate"),
             (("--smooth", "after"), "--smooth is for several runs together"),
-            (("--band", "std", "-o", "x.png"), "--band is for several runs together"),
+            (("--band", "range", "-o", "x.png"), "--band range is for several runs together: add"),
+            (
+                ("--band", "wide", "-o", "x.png"),
+                "--band must be one of 'std', 'range', or a number",
+            ),
+            (("--band", "2"), "--band is for pictures: add -o FILE.png"),
+            (("--band", "2", "--beta", "auto", "-o", "x.png"), "--band is as wide as one beta"),
             ((*OVER, "--band", "std"), "--band is for pictures: add -o FILE.png"),
             ((*OVER, "--list"), "--list shows the runs there are: leave out --aggregate"),
             ((*OVER, "--x", "wall", "-o", "x.png"), "--aggregate compares steps: leave out --x"),
