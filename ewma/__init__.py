@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ewma._follow import follow
     from ewma._plot import plot
     from ewma._smooth_scalars import smooth_scalars
-    from ewma.tensorboard import read_scalars
+    from ewma.tensorboard import read_scalars, write_scalars
 
 __all__ = [
     "EMA",
@@ -43,6 +43,7 @@ __all__ = [
     "std",
     "step",
     "var",
+    "write_scalars",
 ]
 
 # What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.
@@ -52,6 +53,7 @@ _LATER = {
     "plot": "ewma._plot",
     "read_scalars": "ewma.tensorboard",
     "smooth_scalars": "ewma._smooth_scalars",
+    "write_scalars": "ewma.tensorboard",
 }
 
 

@@ -109,6 +109,11 @@ def aggregate(
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     decay = {name: value for name, value in options.items() if value is not None}
     after = beta_from(**decay) if decay else None
+    if not hasattr(scalars, "columns"):
+        raise TypeError(
+            "scalars must be a DataFrame, as read_scalars returns it; received "
+            f"{type(scalars).__name__}: aggregate(read_scalars(path))"
+        )
     column = "smoothed" if "smoothed" in scalars.columns and after is None else "value"
     missing = [name for name in ("run", "tag", "step", column) if name not in scalars.columns]
     if missing:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ewma._aggregate import AGGREGATE_COLUMNS
 from ewma._bands import AnyBand, band_edges, band_note, check_band, deviations, width_note
-from ewma._decay import DEFAULT_BETA, Auto
+from ewma._decay import DEFAULT_BETA, Auto, beta_from
 from ewma._draw import Band, Curve, draw
 from ewma._smooth import smooth
 from ewma._variance import std
@@ -101,6 +101,8 @@ def plot(
         check_band(band)
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     decay: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if decay != {"beta": "auto"}:
+        beta_from(**decay)  # raises for two, for several values and for a duration
     if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
         if "smoothed" not in data.columns:
             decay = decay or {"beta": DEFAULT_BETA}

@@ -21,6 +21,7 @@ from ewma._bands import band_from
 from ewma._decay import beta_from
 from ewma._output_file import write_whole
 from ewma._smooth_scalars import choose_betas, smooth_columns
+from ewma._threads import thread_limit
 from ewma.report import (
     NAME_WIDTH,
     PICTURES,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PROGRESS_AFTER = 0.5  # seconds
+_INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 _WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
 
@@ -67,6 +69,12 @@ class _Command(click.Command):
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
             _refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
 
 
 class _Beta(click.ParamType[float | str]):
@@ -216,8 +224,11 @@ def main(
     is_auto = given == {"beta": "auto"}
     try:
         beta = 0.0 if is_auto else beta_from(**given)
+        thread_limit(2)  # the environment may ask for what cannot be
     except (TypeError, ValueError) as error:
         _refuse(f"{error}.")
+    if is_auto and follow:
+        _refuse("--beta auto looks at a whole curve: give a number, or leave out --follow.")
     if is_auto and over is not None:
         _refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if is_auto and band is not None:

@@ -297,3 +297,8 @@ def test_steps_that_are_no_numbers():
     for step in ("x", math.nan):
         with pytest.raises(ValueError, match="step must be a finite number in every row"):
             ewma.aggregate(TWO.assign(step=step))
+
+
+def test_a_path_is_no_dataframe():
+    with pytest.raises(TypeError, match="must be a DataFrame, as read_scalars returns it; received"):
+        ewma.aggregate("logs/")

@@ -775,3 +775,29 @@ atexit.register(lambda: print("HEAVY", "pandas" in sys.modules, "matplotlib" in 
 {MAIN}"""
         result = run_on_terminal(one, columns=100, program=program)
         assert result.out.splitlines()[-1] == "HEAVY False False"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO on this system")
+@pytest.mark.parametrize("suffix", [".csv", ".png"])
+def test_interrupted_while_it_reads(tmp_path, suffix):
+    log, output = tmp_path / "events.out.tfevents.1.fifo", tmp_path / f"out{suffix}"
+    os.mkfifo(log)
+    command = [sys.executable, "-P", "-m", "ewma.cli", os.fspath(log), "-o", os.fspath(output)]
+    with subprocess.Popen(
+        [*command[:2], "-c", "from ewma.cli import main; main()", *command[4:]],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with log.open("wb"):  # waits until it reads
+            process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == ""
+    assert list(tmp_path.iterdir()) == [log]
+
+
+def test_threads_that_cannot_be(monkeypatch, capsys):
+    monkeypatch.setenv("EWMA_NUM_THREADS", "many")
+    result = call(os.fspath(Path("examples/runs").resolve()), "--list")
+    assert result.code == 2
+    assert "EWMA_NUM_THREADS must be a whole number of at least 1" in result.err

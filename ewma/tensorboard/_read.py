@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -214,6 +214,8 @@ def _read_runs(
 def _as_paths(path: Paths) -> list[str]:
     if isinstance(path, str | bytes | os.PathLike):
         return [os.fsdecode(path)]
+    if not isinstance(path, Iterable):
+        raise TypeError(f"path must be a path, or a list of them; received {path!r}")
     paths = [os.fsdecode(item) for item in path]
     if not paths:
         raise ValueError("give at least one path; the list of paths is empty")

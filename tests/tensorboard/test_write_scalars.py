@@ -1,0 +1,155 @@
+"""Event files that we write, read by us, by TensorBoard's own reader and by its data server."""
+
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from event_accumulator import theirs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ewma
+
+NAN = math.nan
+
+
+def scalars(**columns):
+    defaults = {"run": "a", "tag": "loss", "step": [0, 1, 2], "wall_time": 1.7e9}
+    return pd.DataFrame(defaults | {"value": [0.1, 1 / 3, -2.0]} | columns)
+
+
+def test_smoothed_beside_the_originals(tmp_path):
+    original = ewma.smooth_scalars("examples/runs/digits", 0.9)
+    files = ewma.write_scalars(original, tmp_path / "logs")
+    back = ewma.read_scalars(tmp_path / "logs", restarts="keep")
+    assert set(back["run"]) == {f"{run}.smoothed" for run in original["run"].unique()}
+    for name in ("tag", "step", "wall_time"):
+        np.testing.assert_array_equal(back[name], original[name])
+    np.testing.assert_array_equal(back["value"], original["smoothed"].astype(np.float32))
+    assert all("tfevents" in file.name for file in files)
+
+
+def test_tensorboards_own_reader(tmp_path):
+    frame = scalars(
+        run=["a", "a", "b/c"], step=[-1, 2**40, 3], wall_time=[1.5, 1e9 / 7, 2e9 / 3], tag="é\n="
+    )
+    ewma.write_scalars(frame, tmp_path, dtype="float64")
+    assert theirs(tmp_path / "a") == {"é\n=": [(1.5, -1, 0.1), (1e9 / 7, 2**40, 1 / 3)]}
+    assert theirs(tmp_path / "b" / "c") == {"é\n=": [(2e9 / 3, 3, -2.0)]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the data server has no program there")
+def test_the_data_server(tmp_path):
+    from data_server import served
+
+    frame = scalars(tag=["loss", "acc", "loss"])
+    ewma.write_scalars(frame, tmp_path)
+    in_float32 = [float(value) for value in frame["value"].to_numpy(np.float32)]
+    loss, acc = [(0, in_float32[0]), (2, in_float32[2])], [(1, in_float32[1])]
+    assert served(tmp_path) == {"a": {"loss": loss, "acc": acc}}
+    own = theirs(tmp_path / "a")
+    assert {tag: [(step, value) for _, step, value in own[tag]] for tag in own} == {
+        "loss": loss,
+        "acc": acc,
+    }
+
+
+rows = st.tuples(
+    st.sampled_from(["a", "b/c", "b/d.e", ".", "é ü", "x" * 60]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.floats(),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(rows, min_size=1, max_size=12))
+def test_comes_back(tmp_path_factory, rows):
+    frame = pd.DataFrame(rows, columns=["run", "tag", "step", "wall_time", "value"])
+    frame = frame.sort_values("run", kind="stable", ignore_index=True)
+    logdir = tmp_path_factory.mktemp("logs")
+    ewma.write_scalars(frame, logdir, dtype="float64")
+    # A name that two runs have is their folders'; the only run is its folder itself.
+    back = ewma.read_scalars([logdir], restarts="keep")
+    for name in ("tag", "step", "wall_time", "value"):
+        np.testing.assert_array_equal(back[name].to_numpy(), frame[name].to_numpy())
+    ewma.write_scalars(frame, logdir, force=True)
+    with np.errstate(over="ignore"):
+        rounded = frame["value"].to_numpy(np.float32)
+    back = ewma.read_scalars([logdir], restarts="keep")
+    np.testing.assert_array_equal(back["value"].to_numpy(), rounded.astype(float))
+
+
+def test_never_into_event_files_unless_told(tmp_path):
+    from event_writer import event, file_version, record, simple
+
+    (tmp_path / "a").mkdir()
+    other = tmp_path / "a" / "events.out.tfevents.1.host"
+    other.write_bytes(record(file_version()) + record(event(7, simple("loss", 7.0))))
+    kept = other.read_bytes()
+    with pytest.raises(FileExistsError, match="has event files already; give force=True"):
+        ewma.write_scalars(pd.concat([scalars(run="b"), scalars()]), tmp_path)
+    assert not (tmp_path / "b").exists()  # found before anything was written
+    (first,) = ewma.write_scalars(scalars(), tmp_path, force=True)
+    (again,) = ewma.write_scalars(scalars(step=[3, 4, 5]), tmp_path, force=True)
+    assert first == again
+    assert other.read_bytes() == kept
+    back = ewma.read_scalars(tmp_path / "a", restarts="keep")
+    assert sorted(back["step"]) == [3, 4, 5, 7]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "..",
+        "../b",
+        "a/../../b",
+        "/etc",
+        "a//b",
+        "",
+        "a/",
+        "./a",
+        "C:\\x",
+        "C:",
+        "a\\b",
+        "a\0",
+        "a?",
+    ],
+)
+def test_no_run_leads_out(tmp_path, run):
+    logdir = tmp_path / "logs"
+    with pytest.raises(ValueError, match="must be folders inside logdir"):
+        ewma.write_scalars(pd.concat([scalars(), scalars(run=run)]), logdir)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_column(tmp_path):
+    frame = scalars(smoothed=[7.0, 8.0, NAN])
+    ewma.write_scalars(frame, tmp_path)
+    ewma.write_scalars(frame, tmp_path, column="value")
+    ewma.write_scalars(scalars(run="."), tmp_path / "one")
+    ewma.write_scalars(scalars(run=".", smoothed=1.0), tmp_path / "one")
+    back = ewma.read_scalars(tmp_path)
+    names = ["a", "a.smoothed", "one", "one/smoothed"]
+    assert back["run"].drop_duplicates().tolist() == names
+    np.testing.assert_array_equal(back["value"][back["run"] == "a.smoothed"], [7.0, 8.0, NAN])
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64'; received 'f8'"):
+        ewma.write_scalars(frame, tmp_path, dtype="f8")
+    with pytest.raises(ValueError, match="received one without tag, best"):
+        ewma.write_scalars(scalars().drop(columns="tag"), tmp_path, column="best")
+
+
+def test_whole_or_not_at_all(tmp_path, monkeypatch):
+    from ewma.tensorboard import _write
+
+    def broken(*_):
+        yield b"half"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_write, "_records", broken)
+    with pytest.raises(OSError, match="No space left"):
+        ewma.write_scalars(scalars(), tmp_path)
+    assert list((tmp_path / "a").iterdir()) == []
