@@ -63,12 +63,11 @@ def answer(
     values = opened.values
     number = axis_number(axis, values.ndim, series)
     rows = values.shape[number]
+    labels = labels_along(series, number)
     groups = None
     if by is not None:
-        if hasattr(by, "index") and hasattr(by, "dtype"):
-            check_index(by, series, "by")
-        groups = open_groups(by, rows)
-    clock = None if times is None else open_times(times, series, rows, groups)
+        groups = open_groups(by, rows, lambda key: check_index(key, labels, "by"))
+    clock = None if times is None else open_times(times, labels, rows, groups)
     if options.weighting not in ("sample", "time"):
         raise ValueError(f"weighting must be 'sample' or 'time'; received {options.weighting!r}")
     if clock is None and options.weighting == "time":
@@ -89,6 +88,12 @@ def answer(
     if not wanted.several:
         return opened.close(result)
     return opened.join(result, wanted.name, wanted.values)
+
+
+def labels_along(series: Any, axis: int) -> Any:
+    """Return the pandas Index that names the places along an axis, or None if nothing does."""
+    axes = getattr(series, "axes", None)
+    return axes[axis] if isinstance(axes, list) else None
 
 
 def _wanted(decays: dict[str, Any]) -> _Decays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import sys
@@ -70,9 +71,12 @@ def duration(halflife: Any) -> float:
     return float(seconds)
 
 
-def open_times(times: Any, series: Any, rows: int, groups: Groups | None) -> Times:
-    """Return the times of the rows along which time runs; raise for the first that is wrong."""
-    values = _as_array(times, series)
+def open_times(times: Any, labels: Any, rows: int, groups: Groups | None) -> Times:
+    """Return the times of the rows along which time runs; raise for the first that is wrong.
+
+    `labels` is the pandas Index that names these rows, if there is one.
+    """
+    values = _as_array(times, labels)
     if values.shape != (rows,):
         raise ValueError(
             f"times must have one value for each of the {rows} samples along the axis; received "
@@ -136,17 +140,16 @@ def _refuse_gap(values: npt.NDArray[Any], row: int) -> NoReturn:
     )
 
 
-def _as_array(times: Any, series: Any) -> npt.NDArray[Any]:
+def _as_array(times: Any, labels: Any) -> npt.NDArray[Any]:
     pandas = sys.modules.get("pandas")
     if isinstance(times, str):
-        if times != "index" or not hasattr(series, "index") or pandas is None:
+        if times != "index" or labels is None:
             raise ValueError(
                 "times must be an array of times, or 'index' for a pandas object's own; received "
-                f"{times!r} for a {type(series).__name__}"
+                f"{times!r}{'' if labels is not None else ' for samples without an index'}"
             )
-        times = series.index
-    elif pandas is not None and isinstance(times, pandas.Series):
-        check_index(times, series, "times")
+        times = labels
+    check_index(times, labels, "times")
     if pandas is None or not isinstance(times, pandas.Series | pandas.Index):
         values = np.asarray(times)
         if values.dtype.kind != "O":
@@ -157,7 +160,10 @@ def _as_array(times: Any, series: Any) -> npt.NDArray[Any]:
 def _from_pandas(times: Any) -> npt.NDArray[Any]:
     import pandas as pd
 
-    index = pd.Index(times)
+    index = pd.Index(times).infer_objects()
+    if index.dtype == object:  # datetime.date
+        with contextlib.suppress(TypeError, ValueError):
+            index = pd.DatetimeIndex(index)
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
         index = index.tz_convert(None)  # the same instants
     values = np.asarray(index)
@@ -168,9 +174,12 @@ def _from_pandas(times: Any) -> npt.NDArray[Any]:
     return values
 
 
-def check_index(rows: Any, series: Any, name: str) -> None:
-    """Raise where two pandas objects are meant to stand side by side and do not."""
-    if hasattr(series, "index") and not rows.index.equals(series.index):
+def check_index(rows: Any, labels: Any, name: str) -> None:
+    """Raise where a Series is meant to stand beside samples whose labels are others."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or labels is None or not isinstance(rows, pandas.Series):
+        return
+    if not rows.index.equals(labels):
         raise ValueError(
             f"{name} is a Series whose index is not that of the samples, and is taken row by row: "
             f"give {name}.to_numpy(), or reindex it first"

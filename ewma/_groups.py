@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +19,11 @@ class Groups(NamedTuple):
     number: int
 
 
-def open_groups(by: Any, rows: int) -> Groups:
-    """Return the groups of `rows` rows by one key or by several."""
+def open_groups(by: Any, rows: int, check: Callable[[Any], None]) -> Groups:
+    """Return the groups of `rows` rows by one key or by several, each of which is checked."""
     keys = list(by) if _are_several(by) else [by]
+    for key in keys:
+        check(key)
     groups = _by_one(keys[0], rows)
     for key in keys[1:]:
         other = _by_one(key, rows)
@@ -44,7 +46,11 @@ def _are_several(by: Any) -> bool:
 
 
 def _by_one(key: Any, rows: int) -> Groups:
-    if isinstance(key, str | bytes) or not hasattr(key, "__len__"):
+    if (
+        isinstance(key, str | bytes | Mapping | Set)
+        or not hasattr(key, "__len__")
+        or len(getattr(key, "shape", (1,))) != 1
+    ):
         raise TypeError(
             f"by must have a key for each row: an array, a Series or a list; received {key!r}"
         )
@@ -91,5 +97,7 @@ def _by_hash(key: Any) -> Groups:
         column = np.empty(len(key), object)
         column[:] = key  # a tuple is a key, not a row
         key = column
+    if isinstance(key, np.ndarray) and not key.dtype.isnative:
+        key = key.astype(key.dtype.newbyteorder("="))
     codes, names = pd.factorize(key, use_na_sentinel=False)
     return Groups(codes.astype(np.int64, copy=False), len(names))

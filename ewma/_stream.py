@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ewma import _core
-from ewma._answer import result_dtype
+from ewma._answer import labels_along, result_dtype
 from ewma._decay import DEFAULT_BETA, Duration, beta_from, given_decay
 from ewma._elapsed import Times, duration, is_duration, open_times
 from ewma.containers import open_container
@@ -200,7 +200,7 @@ class EMA(_core.Stream):
             raise ValueError(
                 "times must come with every call or with none; received some after a call without"
             )
-        opened = _in_nanoseconds(open_times(times, chunk, rows, None))
+        opened = _in_nanoseconds(open_times(times, labels_along(chunk, 0), rows, None))
         log_beta = self._log_beta(opened)
         if not rows:
             return None, self._clock, log_beta, opened.unit

@@ -300,5 +300,7 @@ def test_steps_that_are_no_numbers():
 
 
 def test_a_path_is_no_dataframe():
-    with pytest.raises(TypeError, match="must be a DataFrame, as read_scalars returns it; received"):
+    with pytest.raises(
+        TypeError, match="must be a DataFrame, as read_scalars returns it; received"
+    ):
         ewma.aggregate("logs/")

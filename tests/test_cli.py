@@ -5,6 +5,7 @@ import importlib.metadata
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -782,11 +783,8 @@ atexit.register(lambda: print("HEAVY", "pandas" in sys.modules, "matplotlib" in 
 def test_interrupted_while_it_reads(tmp_path, suffix):
     log, output = tmp_path / "events.out.tfevents.1.fifo", tmp_path / f"out{suffix}"
     os.mkfifo(log)
-    command = [sys.executable, "-P", "-m", "ewma.cli", os.fspath(log), "-o", os.fspath(output)]
     with subprocess.Popen(
-        [*command[:2], "-c", "from ewma.cli import main; main()", *command[4:]],
-        stderr=subprocess.PIPE,
-        text=True,
+        python(MAIN, log, "-o", output), stderr=subprocess.PIPE, text=True
     ) as process:
         with log.open("wb"):  # waits until it reads
             process.send_signal(signal.SIGINT)

@@ -83,6 +83,8 @@ def test_empty():
         ([], ValueError, "received 0"),
         ("run", TypeError, "a key for each row: an array, a Series or a list; received 'run'"),
         (7, TypeError, "received 7"),
+        (np.ones((3, 1)), TypeError, "a key for each row: an array, a Series or a list; received"),
+        ({1: 2, 3: 4, 5: 6}, TypeError, "a key for each row"),
     ],
 )
 def test_bad_groups(by, error, rule):
@@ -93,3 +95,10 @@ def test_bad_groups(by, error, rule):
 def test_an_index_that_is_another():
     with pytest.raises(ValueError, match="by is a Series whose index is not that of the samples"):
         smooth(pd.Series([1.0, 2.0]), by=pd.Series([1, 2], index=[1, 0]))
+    with pytest.raises(ValueError, match="by is a Series whose index"):
+        smooth(pd.Series([1.0, 2.0]), by=[[1, 1], pd.Series([1, 2], index=[1, 0])])
+    assert smooth([1.0, 2.0], by=pd.Series(["a", "b"])) == [1.0, 2.0]
+
+
+def test_another_byte_order():
+    assert smooth([4.0, 7.0, 1.0], 0.5, by=np.array([0.5, 1.5, 0.5], ">f8")) == [4.0, 7.0, 2.0]

@@ -721,4 +721,4 @@ assert not {"matplotlib.pyplot", "pandas"} & set(sys.modules), "draw"
 @pytest.mark.parametrize("decay", [{"beta": [0.5, 0.9]}, {"halflife": "3h"}])
 def test_one_decay_that_is_a_number(decay):
     with pytest.raises(TypeError, match="must be a number; received"):
-        ewma.plot([1.0, 2.0], **decay)
+        plot([1.0, 2.0], **decay)

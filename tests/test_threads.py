@@ -146,3 +146,21 @@ def test_other_types(dtype):
     x = (100 * noise(LONG)).astype(dtype)
     one, two = (smooth(x, [0.5, 0.999], threads=threads) for threads in (1, 2))
     np.testing.assert_allclose(two, one, rtol=0, atol=1 if dtype == np.float16 else 1e-12)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+@pytest.mark.parametrize("function", [var, smooth])
+def test_fewer_series_than_threads(function, threads):
+    x = noise(3, LONG)
+    x[1, : LONG // 2] = np.nan
+    x[1, 0] = 1e3
+    beta = 0.9 if function is var else [0.9, 0.99]
+    for block, axis in ((x, 1), (np.ascontiguousarray(x.T), 0)):
+        one, two = (function(block, beta, axis=axis, threads=n, fill=True) for n in (1, threads))
+        np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-12)
+
+
+def test_a_spike_before_the_cut():
+    x = noise(2 * LONG)
+    x[LONG - 400] = 1e15
+    np.testing.assert_allclose(std(x, threads=2), std(x, threads=1), rtol=1e-9)

@@ -139,7 +139,7 @@ def test_a_burst_does_not_drown_a_quiet_stretch():
         (np.array(["NaT", 1, 2, 3], "M8[s]"), "received NaT at position 0"),
         ([0, 1, 2], r"each of the 4 samples along the axis; received shape \(3,\)"),
         (np.zeros((4, 1)), r"received shape \(4, 1\)"),
-        ("index", "'index' for a pandas object's own; received 'index' for a ndarray"),
+        ("index", "'index' for a pandas object's own; received 'index' for samples without"),
         ("when", "received 'when'"),
         (np.arange(4).astype("m8"), "numpy.timedelta64 without one"),
     ],
@@ -175,3 +175,34 @@ def test_bad_halflife_and_weighting():
             smooth(X, times=times)
     with pytest.raises(ValueError, match="times is a Series whose index is not that of the sam"):
         smooth(pd.Series(X), times=pd.Series(SECONDS, index=SECONDS))
+
+
+def test_a_gap_that_forgets_all_before_samples_of_one_time():
+    # 100 halflives in which a sample is missing, then one that stood for no time: the mean stays.
+    x, times = [1.0, 2.0, np.nan, 4.0, 3.0, 4.0, 5.0], [0, 1, 100, 100, 101, 102, 103]
+    for beta in (0.5, 0.0):
+        smoothed = smooth(x, beta, times=times, weighting="time", ignore_na=False)
+        assert smoothed[3] == pytest.approx(smoothed[1])
+        assert smoothed[4] == pytest.approx(3)
+        assert np.isfinite(std(np.r_[x, x[3:]], beta, bias=True, times=[*times, *range(104, 108)],
+                               weighting="time", ignore_na=False)[-1])  # fmt: skip
+
+
+def test_dates_as_objects():
+    days = [datetime.date(2020, 1, day) for day in (1, 2, 5)]
+    expected = smooth([1.0, 2.0, 3.0], halflife=1, times=[0, 1, 4])
+    assert smooth([1.0, 2.0, 3.0], halflife="1D", times=days) == pytest.approx(expected)
+    assert smooth([1.0, 2.0, 3.0], halflife=1, times=np.array([0, 1, 4], object)) == expected
+
+
+def test_labels_along_the_axis():
+    frame = pd.DataFrame(np.arange(4.0).reshape(2, 2), index=[0, 9], columns=[0, 1])
+    expected = smooth(frame.to_numpy(), 0.5, axis=1, times=[0, 1])
+    np.testing.assert_array_equal(smooth(frame, 0.5, axis=1, times="index"), expected)
+    times = pd.Series([0, 1], index=frame.columns)
+    np.testing.assert_array_equal(smooth(frame, 0.5, axis=1, times=times), expected)
+    with pytest.raises(ValueError, match="index is not that of the samples"):
+        smooth(frame, 0.5, times=times)
+    assert smooth([1.0, 2.0], 0.5, times=pd.Series([0, 1])) == smooth([1.0, 2.0], 0.5)
+    with pytest.raises(ValueError, match="received 'index' for samples without an index"):
+        smooth([1.0, 2.0], 0.5, times="index")

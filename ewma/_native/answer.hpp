@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "elapsed.hpp"
@@ -76,32 +75,18 @@ class Tiles {
   const Store store_;
 };
 
-// The row from which on samples before row `first` still count for anything, that is 2^-60 or more:
-// all of them, if one among those is missing, or if none is ever forgotten.
+// The row from which on samples of a series before row `first` still count for anything, that is
+// 2^-60 or more, in squares 2^-120: all of them, if one among those is missing, or if none is ever
+// forgotten.
 inline std::size_t first_that_counts(const Data& data, const Shape& shape, std::size_t first,
                                      const Request* requests, std::size_t count) {
-  const Times& times = requests[0].times;
-  double log_beta = -std::numeric_limits<double>::infinity();  // of the slowest, a row or a step
-  for (std::size_t k = 0; k < count; ++k) {
-    const double own =
-        times.at == nullptr ? std::log(requests[k].options.beta) : requests[k].times.log_beta;
-    log_beta = larger(log_beta, own);
-  }
-  if (!(log_beta < 0.0)) return 0;
-  const double needed = 60.0 * 0.6931471805599453 / -log_beta;
-  if (!(needed < 1e18)) return 0;
-  std::size_t from = 0;
-  if (times.at == nullptr) {
-    const auto rows = static_cast<std::size_t>(needed) + 1;
-    from = first > rows ? first - rows : 0;
-  } else {
-    for (std::size_t end = first; from < end;) {  // the first row that is less than `needed` old
-      const std::size_t middle = from + (end - from) / 2;
-      (times.between(middle, first) >= needed ? from : end) =
-          times.between(middle, first) >= needed ? middle + 1 : middle;
-    }
-    from = from > 0 ? from - 1 : 0;
-  }
+  double beta = 0.0;  // the slowest
+  for (std::size_t k = 0; k < count; ++k) beta = larger(beta, requests[k].options.beta);
+  const double bits = requests[0].statistic == Statistic::kMean ? 60.0 : 120.0;
+  const double needed = bits * 0.6931471805599453 / -std::log(beta);
+  if (!(beta < 1.0 && needed < 1e18)) return 0;
+  const auto rows_needed = static_cast<std::size_t>(needed) + 1;
+  const std::size_t from = first > rows_needed ? first - rows_needed : 0;
   const Tiles tiles(data, shape);
   double samples[2 * kRows];  // a series has one column, or two of complex numbers
   for (std::size_t t = from; t < first; t += kRows) {

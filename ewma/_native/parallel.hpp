@@ -110,21 +110,25 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
   }
 }
 
-// Many series are shared out, one long series is cut; groups are not.
+// Many series are shared out. One long series of means is cut; one with groups or times is not:
+// there what weighs nothing may weigh all there is after a gap.
 template <typename T>
 void answer_in_pieces(const Kernel<T>& kernel, const Data& data, const Shape& shape,
                       const Request* requests, std::size_t count, std::size_t threads) {
-  const bool by_rows = shape.outer >= threads;
-  const std::size_t one = by_rows || !data.pairs ? 1 : 2;  // a complex number stays whole
-  const std::size_t series = by_rows ? shape.outer : shape.inner / one;
-  if (series == 1 && requests[0].groups.of == nullptr && data.x != data.y) {
+  const std::size_t number = data.pairs ? 2 : 1;  // columns of a series
+  const Request& request = requests[0];
+  if (shape.outer == 1 && shape.inner == number && request.groups.of == nullptr &&
+      request.times.at == nullptr && data.x != data.y) {
     side_by_side(threads, [&](std::size_t i) {
       const Span span{shape.time * i / threads, shape.time * (i + 1) / threads};
       kernel.answer(data, shape, span, requests, count);
     });
     return;
   }
-  const std::size_t apart = by_rows ? shape.time * shape.columns : one;
+  const bool by_rows = shape.outer >= shape.inner / number;
+  const std::size_t one = by_rows ? 1 : number;  // a complex number stays whole
+  const std::size_t series = by_rows ? shape.outer : shape.inner / number;
+  const std::size_t apart = by_rows ? shape.time * shape.columns : number;
   const std::size_t pieces = std::min(threads, series);
   side_by_side(pieces, [&](std::size_t i) {
     const std::size_t first = series * i / pieces, end = series * (i + 1) / pieces;

@@ -114,7 +114,8 @@ class Statistics {
         const double sample = std::fabs(x[i]) <= kLargest ? x[i] : 0.0;
         widest = larger(widest, std::fabs(sample));
         block.x[count] = sample;
-        block.a[count] = decay < kForgotten ? 0.0 : decay;
+        // Where a sample counts for nothing either, what is forgotten is all there is.
+        block.a[count] = decay >= kForgotten ? decay : b[i] > 0.0 ? 0.0 : kForgotten;
         block.b[count] = b[i];
         pending_ = 1.0;
         ++count;

@@ -242,4 +242,4 @@ def test_no_warning_for_good_input(runs):
 
 def test_a_number_is_no_path():
     with pytest.raises(TypeError, match="path must be a path, or a list of them; received 3"):
-        ewma.read_scalars(3)
+        read_scalars(3)
