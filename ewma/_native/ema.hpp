@@ -59,13 +59,18 @@ class Series {
     // A first mean is its sample, exactly, as are all means at beta = 0: r + (x - r) would round.
     // At beta = 1 without bias correction all means are 0, and 1 / (1 - beta) is not a number.
     const bool in_blocks = powers_->beta > 0.0 && (options_.debias || powers_->alpha > 0.0);
+    bool gaps = false;
     for (std::size_t i = 0; i < n;) {
       const std::size_t left = n - i;
       std::size_t done = 0;
       if (in_blocks && seen_ && left >= kWorthIt) {
         T* const to = y == nullptr ? y : y + i;
-        done = stretch(x + i, to, left);
-        if (done == 0) done = over_gaps(x + i, to, left);
+        if (gaps) done = over_gaps(x + i, to, left);  // more are likely
+        if (done == 0) {
+          done = stretch(x + i, to, left);
+          gaps = done == 0;
+          if (gaps) done = over_gaps(x + i, to, left);
+        }
       }
       if (done == 0) {
         done = !seen_ ? 1 : left < kBlock ? left : kBlock;

@@ -11,31 +11,32 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr int kLanes = 4;  // one AVX2 register of doubles, two of SSE2 or NEON
-
 #if defined(__has_builtin) && !defined(EWMA_PLAIN_LANES)
-#if __has_builtin(__builtin_shufflevector)
+#if __has_builtin(__builtin_shufflevector) && __has_builtin(__builtin_convertvector)
 #define EWMA_VECTOR_LANES
 #endif
 #endif
 
+// One register of AVX-512 or AVX2, two of SSE2 or NEON.
+#if defined(EWMA_VECTOR_LANES) && defined(__AVX512F__)
+#define EWMA_EIGHT_LANES
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
 #if defined(EWMA_VECTOR_LANES)
 typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
-#define EWMA_PICK(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
 inline Lanes magnitude(const Lanes& x) {
   typedef long long Bits __attribute__((vector_size(kLanes * sizeof(long long))));
   return (Lanes)((Bits)x & 0x7fffffffffffffffLL);
 }
-#if defined(__AVX__)
-// GCC makes a comparison and a masked move of the line below.
-inline Lanes larger(const Lanes& a, const Lanes& b) { return _mm256_max_pd(a, b); }
-#else
-inline Lanes larger(const Lanes& a, const Lanes& b) { return a > b ? a : b; }
-#endif
 #else
 struct Lanes {
   double lane[kLanes];
   double operator[](int j) const { return lane[j]; }
+  double& operator[](int j) { return lane[j]; }
 };
 #define EWMA_LANES_OPERATOR(op)                                          \
   inline Lanes operator op(const Lanes& a, const Lanes& b) {             \
@@ -53,20 +54,41 @@ EWMA_LANES_OPERATOR(-)
 EWMA_LANES_OPERATOR(*)
 EWMA_LANES_OPERATOR(/)
 #undef EWMA_LANES_OPERATOR
-inline double pick(const Lanes& a, const Lanes& b, int i) {
-  return i < kLanes ? a[i] : b[i - kLanes];
-}
-#define EWMA_PICK(a, b, i, j, k, l) \
-  Lanes { pick(a, b, i), pick(a, b, j), pick(a, b, k), pick(a, b, l) }
 inline Lanes magnitude(const Lanes& x) {
-  return {std::fabs(x[0]), std::fabs(x[1]), std::fabs(x[2]), std::fabs(x[3])};
-}
-inline Lanes larger(const Lanes& a, const Lanes& b) {
-  Lanes c;
-  for (int j = 0; j < kLanes; ++j) c.lane[j] = a[j] > b[j] ? a[j] : b[j];
-  return c;
+  Lanes y;
+  for (int j = 0; j < kLanes; ++j) y[j] = std::fabs(x[j]);
+  return y;
 }
 #endif
+
+inline double larger(double a, double b) { return a > b ? a : b; }
+
+// GCC makes a comparison and a masked move of a > b ? a : b.
+inline Lanes larger(const Lanes& a, const Lanes& b) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_max_pd(a, b);
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX__)
+  return _mm256_max_pd(a, b);
+#elif defined(EWMA_VECTOR_LANES)
+  return a > b ? a : b;
+#else
+  Lanes c;
+  for (int j = 0; j < kLanes; ++j) c[j] = larger(a[j], b[j]);
+  return c;
+#endif
+}
+
+inline Lanes root(const Lanes& x) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_sqrt_pd(x);
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX__)
+  return _mm256_sqrt_pd(x);
+#else
+  Lanes y;
+  for (int j = 0; j < kLanes; ++j) y[j] = std::sqrt(x[j]);
+  return y;
+#endif
+}
 
 inline Lanes load(const double* x) {
   Lanes lanes;
@@ -75,27 +97,59 @@ inline Lanes load(const double* x) {
 }
 inline void store(double* x, const Lanes& lanes) { std::memcpy(x, &lanes, sizeof lanes); }
 
-inline Lanes load(const float* x) { return Lanes{x[0], x[1], x[2], x[3]}; }
+inline Lanes load(const float* x) {
+#if defined(EWMA_VECTOR_LANES)
+  Floats floats;
+  std::memcpy(&floats, x, sizeof floats);
+  return __builtin_convertvector(floats, Lanes);
+#else
+  Lanes lanes;
+  for (int j = 0; j < kLanes; ++j) lanes[j] = x[j];
+  return lanes;
+#endif
+}
 inline void store(float* x, const Lanes& lanes) {
+#if defined(EWMA_VECTOR_LANES)
+  const Floats floats = __builtin_convertvector(lanes, Floats);
+  std::memcpy(x, &floats, sizeof floats);
+#else
   for (int j = 0; j < kLanes; ++j) x[j] = static_cast<float>(lanes[j]);
+#endif
 }
 
-// The lanes one or two before those of `x`, which `before` stands in front of.
-inline Lanes back_1(const Lanes& before, const Lanes& x) {
-  return EWMA_PICK(before, x, 3, 4, 5, 6);
-}
-inline Lanes back_2(const Lanes& before, const Lanes& x) {
-  return EWMA_PICK(before, x, 2, 3, 4, 5);
+// The lanes `distance` before those of `x`, which `before` stands in front of.
+template <int distance>
+Lanes back(const Lanes& before, const Lanes& x) {
+#if defined(EWMA_EIGHT_LANES)
+  return (Lanes)_mm512_alignr_epi64((__m512i)x, (__m512i)before, kLanes - distance);
+#elif defined(EWMA_VECTOR_LANES)
+  constexpr int first = kLanes - distance;
+  return __builtin_shufflevector(before, x, first, first + 1, first + 2, first + 3);
+#else
+  Lanes y;
+  for (int j = 0; j < kLanes; ++j)
+    y[j] = j < distance ? before[j + kLanes - distance] : x[j - distance];
+  return y;
+#endif
 }
 
-inline double larger(double a, double b) { return a > b ? a : b; }
+inline Lanes all_lanes(double x) { return x - Lanes{}; }
+
+inline double total(const Lanes& x) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_reduce_add_pd(x);
+#else
+  return (x[0] + x[1]) + (x[2] + x[3]);
+#endif
+}
+
 inline double largest_lane(const Lanes& x) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_reduce_max_pd(x);
+#else
   return larger(larger(x[0], x[1]), larger(x[2], x[3]));
+#endif
 }
-
-inline Lanes all_lanes(double x) { return Lanes{x, x, x, x}; }
-
-inline double total(const Lanes& x) { return (x[0] + x[1]) + (x[2] + x[3]); }
 
 }  // namespace EWMA_ISA
 }  // namespace ewma

@@ -7,7 +7,8 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr int kBlock = 128;  // samples that wait together
+constexpr int kBlock = 128;              // samples that wait together
+constexpr int kLongBlock = 32 * kLanes;  // the same where a block has no gaps; at least kBlock
 
 struct Powers {
   double beta;
@@ -15,12 +16,12 @@ struct Powers {
   double steady_weight;  // 1 / (1 - beta), less a few ulp: the weight stops growing here
 
   explicit Powers(double b) : beta(b), alpha(1.0 - b), steady_weight((1.0 - 0x1p-52) / alpha) {
-    for (int k = 0; k < kBlock; ++k) power_[k] = 1.0, sum_[k] = 0.0;
-    for (int k = 0; k <= 2 * kBlock; ++k) keep_[k] = k <= kBlock ? 1.0 : beta;
+    for (int k = 0; k < kLongBlock; ++k) power_[k] = 1.0, sum_[k] = 0.0;
+    for (int k = 0; k <= 2 * kLongBlock; ++k) keep_[k] = k <= kLongBlock ? 1.0 : beta;
     // Doubling: powers and sums right to the last bit, without a call of pow.
     set(0, {1.0, 0.0}, {0.0, 0.0});
     set(1, {beta, 0.0}, {1.0, 0.0});
-    for (int k = 1; k < kBlock; k *= 2) {
+    for (int k = 1; k < kLongBlock; k *= 2) {
       const Double2 factor = power(k), offset = sum(k);
       for (int i = 1; i <= k; ++i) {
         set(k + i, multiply(factor, power(i)), add(offset, multiply(factor, sum(i))));
@@ -28,27 +29,27 @@ struct Powers {
     }
   }
 
-  // beta^k and 1 + beta + ... + beta^(k-1), k = 0 .. kBlock
-  Double2 power(int k) const { return {power_[kBlock + k], power_lo_[k]}; }
-  Double2 sum(int k) const { return {sum_[kBlock + k], sum_lo_[k]}; }
+  // beta^k and 1 + beta + ... + beta^(k-1), k = 0 .. kLongBlock
+  Double2 power(int k) const { return {power_[kLongBlock + k], power_lo_[k]}; }
+  Double2 sum(int k) const { return {sum_[kLongBlock + k], sum_lo_[k]}; }
   // The same for k, k + 1, ..., without the low parts. As k < 0 count the samples that only fill up
   // a block: nothing happens to the state before it.
-  Lanes powers(int k) const { return load(power_ + kBlock + k); }
-  Lanes sums(int k) const { return load(sum_ + kBlock + k); }
+  Lanes powers(int k) const { return load(power_ + kLongBlock + k); }
+  Lanes sums(int k) const { return load(sum_ + kLongBlock + k); }
   // What a sample leaves of the state before it: beta, from k = 1.
-  Lanes keep(int k) const { return load(keep_ + kBlock + k); }
+  Lanes keep(int k) const { return load(keep_ + kLongBlock + k); }
 
  private:
   void set(int k, Double2 power, Double2 sum) {
     // What is nothing beside a sample that counts in full is zero: denormals are slow.
     if (power.hi < 1e-150) power = {};
-    power_[kBlock + k] = power.hi, power_lo_[k] = power.lo;
-    sum_[kBlock + k] = sum.hi, sum_lo_[k] = sum.lo;
+    power_[kLongBlock + k] = power.hi, power_lo_[k] = power.lo;
+    sum_[kLongBlock + k] = sum.hi, sum_lo_[k] = sum.lo;
   }
 
-  double power_[2 * kBlock + 1], power_lo_[kBlock + 1];
-  double sum_[2 * kBlock + 1], sum_lo_[kBlock + 1];
-  double keep_[2 * kBlock + 1];
+  double power_[2 * kLongBlock + 1], power_lo_[kLongBlock + 1];
+  double sum_[2 * kLongBlock + 1], sum_lo_[kLongBlock + 1];
+  double keep_[2 * kLongBlock + 1];
 };
 
 }  // namespace EWMA_ISA

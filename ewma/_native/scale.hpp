@@ -35,7 +35,9 @@ inline double bounded(double y) {
   return y > kLargest ? kLargest : (y < -kLargest ? -kLargest : y);
 }
 inline Lanes bounded(const Lanes& y) {
-  return Lanes{bounded(y[0]), bounded(y[1]), bounded(y[2]), bounded(y[3])};
+  Lanes z;
+  for (int j = 0; j < kLanes; ++j) z[j] = bounded(y[j]);
+  return z;
 }
 
 }  // namespace EWMA_ISA

@@ -27,14 +27,6 @@ struct Moments {
   double pairs = 0.0;   // P = w^2 - q
 };
 
-inline Lanes root(const Lanes& x) {
-#if defined(__AVX__) && !defined(EWMA_PLAIN_LANES)
-  return _mm256_sqrt_pd(x);
-#else
-  return Lanes{std::sqrt(x[0]), std::sqrt(x[1]), std::sqrt(x[2]), std::sqrt(x[3])};
-#endif
-}
-
 // Writes the variances, or their roots, after each of kBlock samples to y. kSteady: the weight has
 // stopped growing. Before it the weight must be at least 2: what it is less than that, q loses.
 template <bool kSteady, bool kRoot>
@@ -59,7 +51,7 @@ void spread_over_block(const Powers& powers, const double* x, bool bias, Moments
     const Lanes w_j = kSteady ? w : powers.sums(j + 1) + w * power;
     const Lanes gain = kSteady ? steady_gain : one / w_j;
     const Lanes mean_j = u_j * gain;
-    const Lanes change = distance - back_1(before, mean_j);
+    const Lanes change = distance - back<1>(before, mean_j);
     before = mean_j;
     const Lanes keep = kSteady ? steady_keep : one - gain;
     const Lanes spread_j = spreads.next(keep * (change * change)) + spread * power;

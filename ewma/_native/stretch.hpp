@@ -1,4 +1,4 @@
-// The recurrence over a stretch of samples without a gap, a block of kBlock samples at a time.
+// The recurrence over a stretch of samples without a gap, a block of them at a time.
 //
 // Written as y_t = y_{t-1} + (x_t - y_{t-1}) / w_t every sample waits for the result of the one
 // before. With u_t, the weighted sum of the differences from some reference r,
@@ -28,37 +28,42 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr std::size_t kStretch = 32 * kBlock;  // samples that share a reference
+constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a reference
 
-// Below the one beta a block's means are polished, see Stretch::smooth; from the other on they are
+// Below the one beta a block's means are polished, see Stretch::smooth; from the next on they are
 // refined where they leave the reference by more than a part of the largest |x| so far, see
-// Stretch::refine. The limits keep all errors under 2 ulp of that.
+// Stretch::refine: by less, where the sums of a block round more often than they forget. The limits
+// keep all errors under 2 ulp of that.
 constexpr double kPolishBelow = 0.6;
 constexpr double kRefineFrom = 0.45;
-constexpr double kWide = 0.25, kWidePolished = 0.5;
+constexpr double kSlowFrom = 0.97;
+constexpr double kWide = 0.25, kWidePolished = 0.5, kWideSlow = 0.125;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
 
 // sum_{i<=j} beta^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane,
-// of two, of four.
+// of two, of four, and the sum before these.
 class Scan {
  public:
   explicit Scan(const Powers& powers)
       : power_1_(all_lanes(powers.power(1).hi)),
         power_2_(all_lanes(powers.power(2).hi)),
-        power_4_(all_lanes(powers.power(4).hi)) {}
+        power_4_(all_lanes(powers.power(4).hi)),
+        power_all_(all_lanes(powers.power(kLanes).hi)) {}
 
   Lanes next(const Lanes& x) {
-    const Lanes pairs = x + power_1_ * back_1(x_, x);
-    const Lanes fours = pairs + power_2_ * back_2(pairs_, pairs);
-    x_ = x, pairs_ = pairs;
-    sum_ = fours + power_4_ * sum_;
+    const Lanes pairs = x + power_1_ * back<1>(x_, x);
+    const Lanes fours = pairs + power_2_ * back<2>(pairs_, pairs);
+    Lanes reached = fours;
+    if constexpr (kLanes == 8) reached = fours + power_4_ * back<4>(fours_, fours);
+    x_ = x, pairs_ = pairs, fours_ = fours;
+    sum_ = reached + power_all_ * sum_;
     return sum_;
   }
   double last() const { return sum_[kLanes - 1]; }
 
  private:
-  const Lanes power_1_, power_2_, power_4_;
-  Lanes x_ = {}, pairs_ = {}, sum_ = {};
+  const Lanes power_1_, power_2_, power_4_, power_all_;
+  Lanes x_ = {}, pairs_ = {}, fours_ = {}, sum_ = {};
 };
 
 // kScaled: samples are multiplied by a power of two on the way in. kSteady: the weight has stopped
@@ -75,13 +80,16 @@ class Stretch {
   // null; returns how many: it ends before a block that has a missing sample, is too large for this
   // scale, or lies nearer to 0 than to the reference.
   std::size_t run(const T* x, T* y, std::size_t n) {
+    // A block with divisions is slower: the last of these goes little further than it must.
+    const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
+    const int longest = is_long ? kLongBlock : kBlock;
     std::size_t done = 0;
     while (done < n && done < kStretch && (kSteady || weight_.hi < powers_.steady_weight)) {
-      const int size = n - done < kBlock ? static_cast<int>(n - done) : kBlock;
+      const std::size_t left = n - done;
+      const int size = left < longest ? static_cast<int>(left) : longest;
       if (y != nullptr) {
-        ahead_ = n - done >= 2 * kBlock ? x + done + kBlock : nullptr;
         if (!block(x + done, y + done, size, done == 0)) break;
-      } else if (size < kBlock || !take_in(x + done, done == 0)) {
+      } else if (size < kLongBlock || !take_in(x + done, done == 0)) {
         break;
       }
       done += size;
@@ -119,11 +127,17 @@ class Stretch {
     double farthest;
   };
 
+  struct Taken {
+    double own;     // the samples' part of u after the block
+    double widest;  // how far the means leave r
+    Distances distances;
+  };
+
   bool block(const T* x, T* y, int size, bool first) {
-    // A shorter block is filled up in front with r, which adds nothing to the sums. Samples that
-    // the means replace are copied.
-    const int fill = kBlock - size;
-    T filled[kBlock];
+    // What falls short of `width` is filled up in front with r, which adds nothing to the sums.
+    // Samples that the means replace are copied.
+    const int width = (size + kSampled - 1) / kSampled * kSampled, fill = width - size;
+    T filled[kLongBlock];
     const auto fill_up = [&] {
       if (fill == 0 && x != y) return x;
       for (int j = 0; j < fill; ++j) filled[j] = static_cast<T>(scale_.out * r_);
@@ -131,37 +145,38 @@ class Stretch {
       return static_cast<const T*>(filled);
     };
     const T* from = fill_up();
-    Distances distance = from == looked_at_ ? next_ : distances(from);
-    if (r_ != 0.0 && distance.sum > size * std::fabs(r_)) {
-      if (!first) return false;
+    if (first && r_ != 0.0 && distances(from, width).sum > size * std::fabs(r_)) {
       set_reference(0.0);
       from = fill_up();
-      distance = distances(from);
     }
-    // One comparison for all: NaN, infinity, and too large for this scale.
-    if (!(distance.sum <= kBlock * kScaledLimit)) return false;
 
+    // What turns out not to fit below leaves its means in y, which must not be where x lies.
     constexpr bool kDirect = std::is_same<T, double>::value && !kScaled;
-    double buffer[kBlock];
+    double buffer[kLongBlock];
     double* means = buffer;
     if constexpr (kDirect) {
-      if (fill == 0) means = y;
+      if (from == x) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
-    double own;
-    const double widest = polish() ? smooth<true>(from, means, fill, mean_before, own)
-                                   : smooth<false>(from, means, fill, mean_before, own);
-    const double allowed = (polish() ? kWidePolished : kWide) * largest_;
-    const bool wide = powers_.beta >= kRefineFrom && widest > allowed;
+    const Taken taken = polish() ? smooth<true>(from, means, width, fill, mean_before)
+                                 : smooth<false>(from, means, width, fill, mean_before);
+    const Distances& distance = taken.distances;
+    // One comparison for all: NaN, infinity, and too large for this scale.
+    if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
+    if (!first && r_ != 0.0 && distance.sum > size * std::fabs(r_)) return false;
+    const double allowed = largest_ * (polish()                   ? kWidePolished
+                                       : powers_.beta > kSlowFrom ? kWideSlow
+                                                                  : kWide);
+    const bool wide = powers_.beta >= kRefineFrom && taken.widest > allowed;
     note(distance);
 
     const Double2 u = u_, weight = weight_;
-    move(size, own);
-    if (wide) refine(from, means, fill, mean_before, u, weight);
+    move(size, taken.own);
+    if (wide) refine(from, means, width, fill, mean_before, u, weight);
 
-    last_ = means[kBlock - 1];
+    last_ = means[width - 1];
     if (means == buffer) {
-      for (int j = 0; j < kBlock; j += kLanes) {
+      for (int j = 0; j < width; j += kLanes) {
         const Lanes mean = load(means + j);
         store(filled + j, kScaled ? bounded(scale_.out * mean) : mean);
       }
@@ -186,17 +201,17 @@ class Stretch {
 
   // What a block of samples does to the state, without the means.
   bool take_in(const T* x, bool first) {
-    Distances distance = distances(x);
-    if (r_ != 0.0 && distance.sum > kBlock * std::fabs(r_)) {
+    Distances distance = distances(x, kLongBlock);
+    if (r_ != 0.0 && distance.sum > kLongBlock * std::fabs(r_)) {
       if (!first) return false;
       set_reference(0.0);
-      distance = distances(x);
+      distance = distances(x, kLongBlock);
     }
-    if (!(distance.sum <= kBlock * kScaledLimit)) return false;
+    if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
     note(distance);
     const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
     Lanes a = {}, b = {}, c = {}, d = {};
-    for (int j = 0; j < kBlock; j += 4 * kLanes) {
+    for (int j = 0; j < kLongBlock; j += 4 * kLanes) {
       a = (minus_r + sample(x + j)) + power * a;
       b = (minus_r + sample(x + j + kLanes)) + power * b;
       c = (minus_r + sample(x + j + 2 * kLanes)) + power * c;
@@ -204,51 +219,41 @@ class Stretch {
     }
     const Lanes by_lane = all_lanes(powers_.power(kLanes).hi);
     const Lanes sums = ((a * by_lane + b) * by_lane + c) * by_lane + d;
-    const double beta = powers_.beta;
-    move(kBlock, ((sums[0] * beta + sums[1]) * beta + sums[2]) * beta + sums[3]);
+    double own = sums[0];
+    for (int j = 1; j < kLanes; ++j) own = own * powers_.beta + sums[j];
+    move(kLongBlock, own);
     return true;
   }
 
-  // The same for kSampled samples of many.
-  struct LaneDistances {
+  Distances distances(const T* x, int width) const {
+    const Lanes minus_r = all_lanes(-r_);
     Lanes sum = {}, farthest = {};
-
-    void add(const Stretch& stretch, const T* x) {
-      const Lanes minus_r = all_lanes(-stretch.r_);
-      const Lanes d0 = magnitude(minus_r + stretch.sample(x));
-      const Lanes d1 = magnitude(minus_r + stretch.sample(x + kLanes));
-      const Lanes d2 = magnitude(minus_r + stretch.sample(x + 2 * kLanes));
-      const Lanes d3 = magnitude(minus_r + stretch.sample(x + 3 * kLanes));
+    for (int j = 0; j < width; j += kSampled) {
+      const Lanes d0 = magnitude(minus_r + sample(x + j));
+      const Lanes d1 = magnitude(minus_r + sample(x + j + kLanes));
+      const Lanes d2 = magnitude(minus_r + sample(x + j + 2 * kLanes));
+      const Lanes d3 = magnitude(minus_r + sample(x + j + 3 * kLanes));
       sum = sum + ((d0 + d1) + (d2 + d3));
       farthest = larger(farthest, d3);
     }
-    Distances all() const { return {total(sum), largest_lane(farthest)}; }
-  };
-
-  Distances distances(const T* x) const {
-    LaneDistances distances;
-    for (int j = 0; j < kBlock; j += kSampled) distances.add(*this, x + j);
-    return distances.all();
+    return {total(sum), largest_lane(farthest)};
   }
 
-  // A block's means, and its own part of u; returns how far the means leave r. On the way it looks
-  // at the distances of the block ahead: the two together keep the processor busier than in turn.
   template <bool kPolish>
-  double smooth(const T* x, double* means, int fill, double mean_before, double& own) {
+  Taken smooth(const T* x, double* means, int width, int fill, double mean_before) const {
     const Powers& powers = powers_;
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
-    Lanes before = all_lanes(mean_before), widest = {};
+    Lanes before = all_lanes(mean_before), widest = {}, sum = {}, farthest = {};
     Scan scan(powers);
-    LaneDistances next;
-    const T* const ahead = ahead_;
-    for (int i = 0; i < kBlock; i += kSampled) {
-      if (ahead != nullptr) next.add(*this, ahead + i);
-      Lanes change = {};  // what u is, or w times that
+    for (int i = 0; i < width; i += kSampled) {
+      Lanes change = {}, distance = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
         const int k = j + 1 - fill;
-        const Lanes x_j = sample(x + j);
-        const Lanes u_j = scan.next(minus_r + x_j) + u * powers.powers(k);
+        const Lanes x_j = sample(x + j), d_j = minus_r + x_j;
+        distance = magnitude(d_j);
+        sum = sum + distance;
+        const Lanes u_j = scan.next(d_j) + u * powers.powers(k);
         const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
         change = kSteady ? u_j : u_j / w_j;
         Lanes mean = kSteady ? all_r + alpha * u_j : all_r + change;
@@ -258,17 +263,16 @@ class Stretch {
           Lanes keep = powers.keep(k);
           if (!kSteady) keep = keep * ((powers.sums(k - 1) + w * powers.powers(k - 1)) / w_j);
           const Lanes rough = mean;
-          mean = x_j + keep * (back_1(before, rough) - x_j);
+          mean = x_j + keep * (back<1>(before, rough) - x_j);
           before = rough;
         }
         store(means + j, mean);
       }
+      farthest = larger(farthest, distance);
       widest = larger(widest, magnitude(change));
     }
-    own = scan.last();
-    next_ = next.all();
-    looked_at_ = ahead;
-    return (kSteady ? powers.alpha : 1.0) * largest_lane(widest);
+    const double scale = kSteady ? powers.alpha : 1.0;
+    return {scan.last(), scale * largest_lane(widest), {total(sum), largest_lane(farthest)}};
   }
 
   // Means that go as far as the samples reach round by a few ulp on the way. By how much a mean
@@ -278,19 +282,20 @@ class Stretch {
   //
   // is small and so known well, and m_j * w_j, summed up like samples, gives what y_j * w_j is off
   // by. u and w are the state before the block.
-  void refine(const T* x, double* means, int fill, double mean_before, Double2 u, Double2 weight) {
+  void refine(const T* x, double* means, int width, int fill, double mean_before, Double2 u,
+              Double2 weight) {
     const Double2 known = in_sums(two_sum(mean_before, -r_), weight);
     const Lanes off_before = all_lanes((u.hi - known.hi) + (u.lo - known.lo));
     const Lanes alpha = all_lanes(powers_.alpha), w = all_lanes(weight.hi);
     const Lanes w_steady = all_lanes(1.0 / powers_.alpha);
     Lanes before = all_lanes(mean_before), off = {};
-    double samples[kBlock];
-    for (int j = 0; j < kBlock; j += kLanes) store(samples + j, sample(x + j));
+    double samples[kLongBlock];
+    for (int j = 0; j < width; j += kLanes) store(samples + j, sample(x + j));
     for (int j = 0; j < fill; ++j) samples[j] = means[j] = mean_before;  // misses nothing
     Scan scan(powers_);
-    for (int j = 0; j < kBlock; j += kLanes) {
+    for (int j = 0; j < width; j += kLanes) {
       const int k = j + 1 - fill;
-      const Lanes mean = load(means + j), shifted = back_1(before, mean);
+      const Lanes mean = load(means + j), shifted = back<1>(before, mean);
       const Lanes w_j = kSteady ? w_steady : powers_.sums(k) + w * powers_.powers(k);
       const Lanes miss = (load(samples + j) - shifted) + w_j * (shifted - mean);
       off = scan.next(miss) + off_before * powers_.powers(k);
@@ -308,9 +313,6 @@ class Stretch {
   double r_;           // the reference: the mean before the stretch, or 0 where that is nearer
   double last_ = 0.0;  // the last mean, rounded
   double largest_;     // of |x| so far, or less
-  const T* ahead_ = nullptr;      // the block after this one, if there is a whole one
-  const T* looked_at_ = nullptr;  // the block whose distances are known
-  Distances next_ = {};
 };
 
 }  // namespace EWMA_ISA
