@@ -13,7 +13,8 @@ import numpy.typing as npt
 from ewma._decay import beta_from
 from ewma._smooth import smooth
 from ewma._statistics import Statistics, group_statistics
-from ewma.tensorboard._columns import ScalarColumns
+from ewma._table import Names, Table, to_pandas
+from ewma.tensorboard._columns import ScalarColumns, code_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def aggregate(
     tag, tag_names = _coded(scalars["tag"])
     columns = ScalarColumns(run_names, tag_names, run, tag, step, np.empty(0), values)
     series = ((run, tag, step[rows], values[rows]) for run, tag, rows in columns.series())
-    return to_pandas(aggregate_series(series, over, align, after))
+    return to_pandas(aggregate_table(aggregate_series(series, over, align, after)))
 
 
 def _coded(names: pd.Series[Any]) -> tuple[npt.NDArray[Any], list[str]]:
@@ -171,34 +172,30 @@ def aggregate_series(
     return aggregates
 
 
-def to_pandas(aggregates: list[Aggregate]) -> pd.DataFrame:
+def aggregate_table(aggregates: list[Aggregate]) -> Table:
     """Return the rows of all groups and tags, one under the other."""
-    import pandas as pd
-
     sizes = [len(one.step) for one in aggregates]
 
-    def names(of_each: list[str]) -> Any:
+    def names(of_each: list[str]) -> Names:
         names = sorted(set(of_each))
-        codes = np.repeat(np.array([names.index(name) for name in of_each], np.intp), sizes)
-        return pd.Categorical.from_codes(codes, pd.Index(names, dtype=str))
+        codes = np.array([names.index(name) for name in of_each], code_type(len(names)))
+        return Names(names, np.repeat(codes, sizes))
 
     def joined(arrays: list[npt.NDArray[Any]], empty: type) -> npt.NDArray[Any]:
         return np.concatenate(arrays) if arrays else np.empty(0, empty)
 
-    return pd.DataFrame(
-        {
-            "run": names([one.run for one in aggregates]),
-            "tag": names([one.tag for one in aggregates]),
-            "step": joined([one.step for one in aggregates], np.int64),
-            **{
-                name: joined(
-                    [getattr(one.statistics, name) for one in aggregates],
-                    np.int64 if name == "count" else np.float64,
-                )
-                for name in STATISTICS
-            },
-        }
-    )
+    return {
+        "run": names([one.run for one in aggregates]),
+        "tag": names([one.tag for one in aggregates]),
+        "step": joined([one.step for one in aggregates], np.int64),
+        **{
+            name: joined(
+                [getattr(one.statistics, name) for one in aggregates],
+                np.int64 if name == "count" else np.float64,
+            )
+            for name in STATISTICS
+        },
+    }
 
 
 def group_names(over: Over, runs: list[str]) -> dict[str, str]:

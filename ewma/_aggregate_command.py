@@ -18,6 +18,7 @@ def check_options(
     picture: bool,
     x: str | None,
     list_only: bool,
+    to_folder: bool,
 ) -> None:
     """Find before the work which options do not go together."""
     if band is not None:
@@ -31,6 +32,10 @@ def check_options(
         return
     if list_only:
         raise ValueError("--list shows the runs there are: leave out --aggregate, or --list")
+    if to_folder:
+        raise ValueError(
+            "-o LOGDIR/ takes the curves of runs: leave out --aggregate, or write .csv"
+        )
     if x not in (None, "step"):
         raise ValueError(f"--aggregate compares steps: leave out --x {x}, or --aggregate")
     try:

@@ -1,21 +1,21 @@
-"""Aggregated runs as CSV, JSON, Parquet, a picture or a table: one function a format."""
+"""Aggregated runs as columns, a picture or a table for the terminal."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ewma._aggregate import AGGREGATE_COLUMNS, STATISTICS, Aggregate, to_pandas
+from ewma._aggregate import STATISTICS, Aggregate, aggregate_table
 from ewma._bands import AnyBand, band_edges, band_note
-from ewma.report import NAME_WIDTH, PICTURES, csv_cell, json_number
+from ewma._table import Table
+from ewma._wide import wide
+from ewma.report import NAME_WIDTH
 from ewma.tensorboard._problems import shown
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as SummaryTable
 
 Smoothing = Literal["before", "after"]
 
@@ -34,106 +34,57 @@ class Aggregated:
         """The highest count."""
         return max(int(one.statistics.count.max()) for one in self.aggregates)
 
+    def table(self, *, is_wide: bool = False) -> Table:
+        """Return a row a group, tag and step, as `ewma.aggregate` does.
 
-def write_csv(aggregated: Aggregated, file: IO[bytes]) -> None:
-    """Write a line a group, tag and step, in UTF-8, with the digits that give floats back."""
-    file.write((",".join(AGGREGATE_COLUMNS) + "\n").encode())
-    for one in aggregated.aggregates:
-        names = f"{csv_cell(one.run)},{csv_cell(one.tag)}"
-        lines = [f"{names},{','.join(map(repr, row))}\n" for row in _rows(one)]
-        file.write("".join(lines).encode())
+        Wide: a row a group and step, and columns of statistics for each tag.
+        """
+        table = aggregate_table(self.aggregates)
+        return wide(table, {name: f".{name}" for name in STATISTICS}) if is_wide else table
 
-
-def write_json(aggregated: Aggregated, file: IO[bytes]) -> None:
-    """Write a list of objects, one a group, tag and step."""
-    before = "[\n"
-    for one in aggregated.aggregates:
-        names = f'{{"run": {json.dumps(one.run)}, "tag": {json.dumps(one.tag)}, '
-        lines = [
-            names
-            + ", ".join(
-                f'"{name}": {json_number(number)}'
-                for name, number in zip(("step", *STATISTICS), row, strict=True)
-            )
-            + "}"
-            for row in _rows(one)
-        ]
-        file.write((before + ",\n".join(lines)).encode())
-        before = ",\n"
-    file.write(b"\n]\n")
-
-
-def _rows(one: Aggregate) -> Iterator[tuple[Any, ...]]:
-    """Yield step and statistics as Python's own numbers."""
-    columns = (getattr(one.statistics, name).tolist() for name in STATISTICS)
-    return zip(one.step.tolist(), *columns, strict=True)
-
-
-def write_parquet(aggregated: Aggregated, file: IO[bytes]) -> None:
-    """Write the DataFrame of `ewma.aggregate`; needs pyarrow."""
-    to_pandas(aggregated.aggregates).to_parquet(file, engine="pyarrow", index=False)
-
-
-def picture_writer(kind: str) -> Callable[[Aggregated, IO[bytes]], None]:
-    """Return what draws the mean lines and their bands as "png", "svg" or "pdf"."""
-
-    def write_picture(aggregated: Aggregated, file: IO[bytes]) -> None:
+    def draw(self, file: IO[bytes], *, kind: str) -> None:
+        """Draw the mean lines and their bands as "png", "svg" or "pdf"."""
         from ewma._draw import Band, draw, save
         from ewma._plot import smoothing_note
 
         bands = []
-        for one in sorted(aggregated.aggregates, key=lambda one: (one.tag, one.run)):
+        for one in sorted(self.aggregates, key=lambda one: (one.tag, one.run)):
             s = one.statistics
-            low, high = band_edges(aggregated.band, s.mean, s.std, s.min, s.max)
+            low, high = band_edges(self.band, s.mean, s.std, s.min, s.max)
             bands.append(Band(one.run, one.tag, one.step, low, s.mean, high))
-        which = "each run" if aggregated.smoothing == "before" else "mean and spread"
-        note = (
-            f"{band_note(aggregated.most_runs, aggregated.band)}; {which} "
-            f"{smoothing_note(aggregated.decay)}"
-        )
+        which = "each run" if self.smoothing == "before" else "mean and spread"
+        note = f"{band_note(self.most_runs, self.band)}; {which} {smoothing_note(self.decay)}"
         save(draw(bands, note=note), file, kind)
 
-    return write_picture
+    def summary_table(self) -> SummaryTable:
+        """Return a table for the terminal, a line a group and tag."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
 
-
-WRITERS: dict[str, Callable[[Aggregated, IO[bytes]], None]] = {
-    ".csv": write_csv,
-    ".json": write_json,
-    ".parquet": write_parquet,
-    **{f".{kind}": picture_writer(kind) for kind in PICTURES},
-}
-
-
-def summary_table(aggregated: Aggregated) -> Table:
-    """Return a table for the terminal, a line a group and tag."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("runs", overflow="fold", min_width=NAME_WIDTH)
-    table.add_column("tag", overflow="fold", min_width=NAME_WIDTH)
-    for heading in ("count", "steps", "mean", "std", "lowest", "at step"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for one in aggregated.aggregates:
-        table.add_row(*(Text(shown(cell)) for cell in _summary(one)))
-    table.caption = (
-        "count: the most runs at a step; mean, std: at the last step; lowest: lowest mean"
-    )
-    table.caption_justify = "left"
-    return table
-
-
-def summary_lines(aggregated: Aggregated) -> str:
-    """Return the table's content for a narrow terminal: text that breaks anywhere."""
-    lines = []
-    for one in aggregated.aggregates:
-        run, tag, count, steps, mean, std, lowest, at = map(shown, _summary(one))
-        lines.append(
-            f"{run} {tag}: up to {count} run{'' if count == '1' else 's'}, steps {steps}, last "
-            f"mean {mean}, std {std}, lowest mean {lowest} at step {at}"
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        table.add_column("runs", overflow="fold", min_width=NAME_WIDTH)
+        table.add_column("tag", overflow="fold", min_width=NAME_WIDTH)
+        for heading in ("count", "steps", "mean", "std", "lowest", "at step"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for one in self.aggregates:
+            table.add_row(*(Text(shown(cell)) for cell in _summary(one)))
+        table.caption = (
+            "count: the most runs at a step; mean, std: at the last step; lowest: lowest mean"
         )
-    return "\n".join(lines) + "\n"
+        table.caption_justify = "left"
+        return table
+
+    def summary_lines(self) -> str:
+        """Return the table's content for a narrow terminal: text that breaks anywhere."""
+        lines = []
+        for one in self.aggregates:
+            run, tag, count, steps, mean, std, lowest, at = map(shown, _summary(one))
+            lines.append(
+                f"{run} {tag}: up to {count} run{'' if count == '1' else 's'}, steps {steps}, last "
+                f"mean {mean}, std {std}, lowest mean {lowest} at step {at}"
+            )
+        return "\n".join(lines) + "\n"
 
 
 def _summary(one: Aggregate) -> tuple[str, ...]:

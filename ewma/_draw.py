@@ -9,6 +9,7 @@ pyplot, so nothing global is touched and no display is needed.
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from ewma._panels import SMALL, date_axis, dress, given_axes, grid, new_figure
 from ewma._thin import thin
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
     from datetime import tzinfo
 
@@ -175,13 +175,15 @@ def draw(
     return figure
 
 
-def save(figure: Figure, file: str | os.PathLike[str] | IO[bytes], format: str) -> None:
+def save(figure: Figure, file: IO[bytes], format: str) -> None:
     """Write a figure as "png", "svg" or "pdf": the same bytes for the same figure."""
     import matplotlib
 
+    drawn = io.BytesIO()  # Matplotlib's PDF writer stumbles over itself where a disk is full
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with matplotlib.rc_context({"svg.hashsalt": "ewma"}):
-        figure.savefig(file, format=format, dpi=DPI, metadata=undated.get(format))
+        figure.savefig(drawn, format=format, dpi=DPI, metadata=undated.get(format))
+    file.write(drawn.getbuffer())
 
 
 def run_colours(count: int) -> list[Any]:

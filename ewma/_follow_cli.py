@@ -16,7 +16,8 @@ import click
 import numpy as np
 
 from ewma._follow import SmoothingFollower
-from ewma.report import HEADER, Smoothed, write_csv
+from ewma._table import write_csv
+from ewma.report import HEADER, Smoothed
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._follow import INTERVAL
 from ewma.tensorboard._problems import NOTE, WARNING, Problem
@@ -46,7 +47,7 @@ def follow_to_pipe(start: Start, file: IO[bytes]) -> None:
             p = new.points
             run = np.zeros(len(p), np.int8)
             columns = ScalarColumns([p.run], p.tag_names, run, p.tag, p.step, p.wall_time, p.value)
-            write_csv(Smoothed(columns, new.smoothed, {}), file, header=False)
+            write_csv(Smoothed(columns, new.smoothed, {}).table(), file, header=False)
             file.flush()
         if has_gone(INTERVAL):
             return

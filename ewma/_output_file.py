@@ -6,7 +6,8 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,9 +23,31 @@ def write_whole(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
     FileExistsError
         If `path` is there at the end and `replace` is false.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    part = target.with_name(f".ewma-{secrets.token_hex(4)}.part")  # short: a name has a limit
-    try:
+    with write_together(replace=replace) as open_file, open_file(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def write_together(
+    *, replace: bool
+) -> Iterator[Callable[[Path], AbstractContextManager[BinaryIO]]]:
+    """Return what opens files, one after the other, that take their places together at the end.
+
+    None takes its place before all are on the disk, and if one cannot be written none does. Only
+    what ends the program among the renames at the end leaves some new and some old, each whole.
+
+    Raises
+    ------
+    FileExistsError
+        If one of the paths is there at the end and `replace` is false.
+    """
+    parts: list[tuple[Path, Path]] = []
+
+    @contextlib.contextmanager
+    def open_file(path: Path) -> Iterator[BinaryIO]:
+        target = Path(os.path.realpath(path))  # a link stays a link
+        part = target.with_name(f".ewma-{secrets.token_hex(4)}.part")  # short: a name has a limit
+        parts.append((part, target))
         with part.open("xb") as file:
             if replace:
                 # First of all, so that nobody reads here what the old file kept from them.
@@ -33,12 +56,20 @@ def write_whole(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if replace:
-            part.replace(target)
-        else:
-            _move_to_new(part, target)
+
+    try:
+        yield open_file
+        with ExitStack() as undo:
+            for part, target in parts:
+                if replace:
+                    part.replace(target)
+                else:
+                    _move_to_new(part, target)
+                    undo.callback(target.unlink)
+            undo.pop_all()
     finally:
-        part.unlink(missing_ok=True)
+        for part, _ in parts:
+            part.unlink(missing_ok=True)
 
 
 def _move_to_new(part: Path, target: Path) -> None:
@@ -50,3 +81,21 @@ def _move_to_new(part: Path, target: Path) -> None:
         if target.exists():
             raise FileExistsError(f"{target} exists already") from None
         part.rename(target)
+
+
+@contextlib.contextmanager
+def make_folders(folders: Iterable[Path]) -> Iterator[None]:
+    """Make folders, and after an error take those away that were not there before."""
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            for path in reversed(missing):
+                path.mkdir()
+                made.append(path)
+        yield
+    except BaseException:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):  # somebody else has written into it
+                path.rmdir()
+        raise

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
-import os
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 from click.core import ParameterSource
 
-from ewma import _aggregate_report as aggregate_report
 from ewma._aggregate_command import aggregate_columns, check_options
 from ewma._bands import band_from
 from ewma._decay import beta_from
-from ewma._output_file import write_whole
+from ewma._event_output import leave_out_written, write_runs
+from ewma._output import SUFFIXES, Output, Report, check_wide
+from ewma._progress_bar import ProgressBar
+from ewma._refusal import refuse
 from ewma._smooth_scalars import choose_betas, smooth_columns
+from ewma._standard_output import keep_to_encoding, print_table, to_stdout
+from ewma._table import write_csv
 from ewma._threads import thread_limit
-from ewma.report import (
-    NAME_WIDTH,
-    PICTURES,
-    WRITERS,
-    Smoothed,
-    series_list,
-    summary_lines,
-    summary_table,
-)
+from ewma.report import Smoothed, series_list
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import DuplicateStepError
 from ewma.tensorboard._event_file import Verify
@@ -38,16 +29,10 @@ from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 from ewma.tensorboard._read import load_scalars
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-    from rich.table import Table
-
     from ewma._aggregate_report import Smoothing
     from ewma.tensorboard._duplicates import Duplicates
     from ewma.tensorboard._restarts import Restarts
 
-T = TypeVar("T")
-
-_PROGRESS_AFTER = 0.5  # seconds
 _INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 _WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
@@ -68,7 +53,7 @@ class _Command(click.Command):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            _refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
+            refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -98,11 +83,23 @@ class _Beta(click.ParamType[float | str]):
 @click.option(
     "-o",
     "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help=f"Write FILE; its suffix chooses how: {' '.join(WRITERS)}.",
+    "given_output",
+    metavar="FILE|LOGDIR/",
+    help=f"Write FILE; its suffix chooses how: {' '.join(SUFFIXES)}. Or, if it ends with a slash "
+    "or is a folder, event files into LOGDIR/RUN.smoothed, for TensorBoard.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace FILE if it is there; or write into runs in LOGDIR that have event files.",
+)
+@click.option(
+    "--wide",
+    "is_wide",
+    is_flag=True,
+    help="A row for each run and step, and for each tag the columns TAG and TAG.smoothed, not a "
+    "row for each point.",
+)
 @click.option(
     "--beta",
     "--smoothing",
@@ -190,8 +187,9 @@ class _Beta(click.ParamType[float | str]):
 )
 def main(
     paths: tuple[str, ...],
-    output: Path | None,
+    given_output: str | None,
     force: bool,
+    is_wide: bool,
     betas: tuple[float | str, ...],
     tags: tuple[str, ...],
     runs: tuple[str, ...],
@@ -218,7 +216,7 @@ def main(
     if follow:
         _refuse_beside_follow()
     if len(betas) > 1:
-        _refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
+        refuse(f"--beta and --smoothing are one option: give it once, not {len(betas)} times.")
     decays["beta"] = betas[0] if betas else None
     given = {name: value for name, value in decays.items() if value is not None}
     is_auto = given == {"beta": "auto"}
@@ -226,32 +224,44 @@ def main(
         beta = 0.0 if is_auto else beta_from(**given)
         thread_limit(2)  # the environment may ask for what cannot be
     except (TypeError, ValueError) as error:
-        _refuse(f"{error}.")
+        refuse(f"{error}.")
     if is_auto and follow:
-        _refuse("--beta auto looks at a whole curve: give a number, or leave out --follow.")
+        refuse("--beta auto looks at a whole curve: give a number, or leave out --follow.")
     if is_auto and over is not None:
-        _refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
+        refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if is_auto and band is not None:
-        _refuse("--band is as wide as one beta says: give --beta a number, or leave out --band.")
+        refuse("--band is as wide as one beta says: give --beta a number, or leave out --band.")
+    output = None if given_output is None else Output.of(given_output)
     if force and output is None:
-        _refuse("--force replaces a file: add -o FILE, or leave it out.")
+        refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:
-        _refuse("--list writes no file: leave out -o, or --list.")
-    picture = output is not None and output.suffix.lower()[1:] in PICTURES
+        refuse("--list writes no file: leave out -o, or --list.")
+    if output is None and sys.stdout is None:  # closed by a shell's >&-
+        refuse("there is no standard output to write to; open it, or add -o FILE.")
+    picture = output is not None and output.is_picture
+    to_folder = output is not None and output.is_folder
     if x is not None and not picture:
-        _refuse("--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out.")
+        refuse("--x is for pictures: add -o FILE.png, .svg or .pdf, or leave it out.")
     try:
         width = None if band is None else band_from(band)
-        check_options(over, align, smoothing, width, picture=picture, x=x, list_only=list_only)
+        check_options(
+            over,
+            align,
+            smoothing,
+            width,
+            picture=picture,
+            x=x,
+            list_only=list_only,
+            to_folder=to_folder,
+        )
+        if is_wide:
+            check_wide(output, list_only=list_only)
+        if output is not None:
+            output.check(replace=force)
     except ValueError as error:
-        _refuse(f"{error}.")
-    if output is not None:
-        try:
-            _check_output(output, force)
-        except OSError as error:  # a name that is too long, a folder that may not be searched
-            _refuse(f"-o {shown(str(output))}: {error.strerror or error}.")
-    elif sys.stdout is None:  # closed by a shell's >&-
-        _refuse("there is no standard output to write to; open it, or add -o FILE.")
+        refuse(f"{error}.")
+    except OSError as error:  # a name that is too long, a folder that may not be searched
+        refuse(f"-o {output}: {error.strerror or error}.")
 
     if follow:
         _follow(paths, tags, runs, given or {"beta": beta})
@@ -259,68 +269,41 @@ def main(
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
-        _to_stdout(lambda file: file.write(series_list(columns).encode()))
+        to_stdout(lambda file: file.write(series_list(columns).encode()))
         sys.exit(exit_code)
+    if to_folder:
+        _leave_out_written(columns, paths)
     decay = given or {"beta": beta}
+    report: Report
     if over is None:
         chosen = choose_betas(columns) if is_auto else None
         smoothed = smooth_columns(columns, beta if chosen is None else chosen)
-        scalars = Smoothed(columns, smoothed, decay, x or "step", chosen, width)
+        report = Smoothed(columns, smoothed, decay, x or "step", chosen, width)
         if chosen is not None and (output is not None or not sys.stdout.isatty()):
             for (run, tag, _), own in zip(columns.series(), chosen, strict=True):
                 click.echo(f"ewma-smooth: {shown(run)} {shown(tag)}: beta {own:.5g}", err=True)
-        _show(scalars, WRITERS, summary_table, summary_lines, output, force)
     else:
         try:
-            groups = aggregate_columns(columns, beta, decay, over, align, smoothing, width)
+            report = aggregate_columns(columns, beta, decay, over, align, smoothing, width)
         except ValueError as error:
-            _refuse(f"{error}.")
-        report = aggregate_report
-        _show(groups, report.WRITERS, report.summary_table, report.summary_lines, output, force)
+            refuse(f"{error}.")
+    if output is None:
+        _show(report, is_wide=is_wide)
+    else:
+        _write(report, output, is_wide=is_wide, force=force)
     sys.exit(exit_code)
 
 
-def _show(
-    data: T,
-    writers: Mapping[str, Callable[[T, IO[bytes]], None]],
-    table: Callable[[T], Table],
-    lines: Callable[[T], str],
-    output: Path | None,
-    force: bool,
-) -> None:
-    """Write `data` into the output file, or show it as the standard output lets it be shown."""
-    if output is not None:
-        _write(partial(writers[output.suffix.lower()], data), output, force)
-    elif sys.stdout.isatty():
-        _to_stdout(lambda _: _print_table(table(data), lambda: lines(data)))
-    else:
-        _to_stdout(partial(writers[".csv"], data))
-
-
-def _check_output(output: Path, force: bool) -> None:
-    """Find before the work what would stop it afterwards."""
-    if output.is_dir():
-        _refuse(f"-o {shown(str(output))}: this is a folder; name a file.")
-    suffix = output.suffix.lower()
-    if suffix not in WRITERS:
-        _refuse(f"-o {shown(str(output))}: the suffix must be one of {' '.join(WRITERS)}.")
-    if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        _refuse("-o FILE.parquet needs pyarrow: pip install 'ewma[parquet]', or write .csv.")
-    if not output.parent.is_dir():
-        _refuse(
-            f"-o {shown(str(output))}: there is no folder {shown(str(output.parent))}; make it."
-        )
-    if output.exists() and not force:
-        _refuse_to_replace(output)
-
-
-def _refuse(message: str) -> NoReturn:
-    click.echo(f"ewma-smooth: error: {message}", err=True)
-    sys.exit(UNREADABLE)
-
-
-def _refuse_to_replace(output: Path) -> NoReturn:
-    _refuse(f"{shown(str(output))} exists already; add --force to replace it, or name another.")
+def _show(report: Report, *, is_wide: bool) -> None:
+    """Show a report as the standard output lets it be shown."""
+    if sys.stdout.isatty():
+        to_stdout(lambda _: print_table(report.summary_table(), report.summary_lines))
+        return
+    try:
+        table = report.table(is_wide=is_wide)
+    except ValueError as error:
+        refuse(f"{error}.")
+    to_stdout(partial(write_csv, table))
 
 
 def _refuse_beside_follow() -> None:
@@ -331,7 +314,7 @@ def _refuse_beside_follow() -> None:
             and option.name is not None
             and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
         ):
-            _refuse(
+            refuse(
                 f"{option.opts[-1]} does not go with --follow, which draws a chart or, in a pipe, "
                 "writes CSV; leave one of them out."
             )
@@ -350,12 +333,12 @@ def _follow(
 
     try:
         if sys.stdout.isatty() and not (console := Console()).is_dumb_terminal:
-            _keep_to_encoding()
+            keep_to_encoding()
             title = ", ".join(shown(path) for path in paths)
             note = ", ".join(f"{name} {value:g}" for name, value in decay.items())
             _follow_cli.follow_on_terminal(start, title, note, console)
         else:
-            _to_stdout(lambda file: _follow_cli.follow_to_pipe(start, file))
+            to_stdout(lambda file: _follow_cli.follow_to_pipe(start, file))
     except KeyboardInterrupt:
         sys.exit(_follow_cli.INTERRUPTED)
     sys.exit(0)
@@ -371,7 +354,7 @@ def _load(
 ) -> tuple[int, ScalarColumns]:
     """Return the exit code so far and the columns; say on stderr what was wrong."""
     try:
-        with _ProgressBar() as progress:
+        with ProgressBar() as progress:
             columns, problems = load_scalars(
                 paths,
                 tags=tags,
@@ -382,7 +365,7 @@ def _load(
                 progress=progress,
             )
     except DuplicateStepError as error:
-        _refuse(f"{error}.")
+        refuse(f"{error}.")
     for problem in problems:
         kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
         click.echo(f"ewma-smooth: {kind}: {problem}", err=True)
@@ -394,91 +377,26 @@ def _load(
     return exit_code, columns
 
 
-def _write(write: Callable[[IO[bytes]], None], output: Path, force: bool) -> None:
+def _leave_out_written(columns: ScalarColumns, paths: tuple[str, ...]) -> None:
+    written = leave_out_written(columns, paths)
+    if written:
+        names = ", ".join(map(shown, written))
+        click.echo(
+            f"ewma-smooth: note: {names}: left out, as smoothed curves of the others.", err=True
+        )
+
+
+def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> None:
+    """Write a report where -o leads, and say so."""
+    wrote = str(output)
     try:
-        with write_whole(output, replace=force) as file:
-            write(file)
-    except FileExistsError:
-        _refuse_to_replace(output)
+        if isinstance(report, Smoothed) and output.is_folder:
+            runs = write_runs(report, output.path, force=force)
+            wrote = f"{runs} run{'' if runs == 1 else 's'} into {output}"
+        else:
+            output.write(report, is_wide=is_wide, replace=force)
+    except ValueError as error:
+        refuse(f"{error}.")
     except OSError as error:
-        _refuse(f"-o {shown(str(output))}: {error.strerror or error}; nothing was written.")
-    click.echo(f"ewma-smooth: wrote {shown(str(output))}", err=True)
-
-
-def _print_table(table: Table, lines: Callable[[], str]) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    _keep_to_encoding()
-    console = Console()
-    unbounded = console.options.update(max_width=sys.maxsize)
-    # Long names may take several lines, the numbers may not.
-    foldable = sum(
-        max(Measurement.get(console, unbounded, cell).maximum for cell in column.cells) - NAME_WIDTH
-        for column in table.columns
-        if not column.no_wrap
-    )
-    widest = Measurement.get(console, unbounded, table).maximum
-    if widest - max(foldable, 0) <= console.width:
-        console.print(table)
-    else:
-        click.echo(lines(), nl=False)
-
-
-def _keep_to_encoding() -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not in UTF-8
-
-
-def _to_stdout(write: Callable[[IO[bytes]], object]) -> None:
-    """Write, and take it in peace if the reader goes away: `| head` has seen enough."""
-    stdout: IO[bytes] = sys.stdout.buffer
-    # With PYTHONUNBUFFERED it is raw: it may write a part of what it is given, and no more.
-    file = io.BufferedWriter(stdout) if isinstance(stdout, io.RawIOBase) else stdout
-    try:
-        write(file)
-        file.flush()
-        sys.stdout.flush()
-    except OSError as error:
-        # Python would try to flush once more at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            _refuse(f"standard output: {error.strerror or error}; not everything was written.")
-    finally:
-        if file is not stdout:
-            file.detach()  # type: ignore[attr-defined]  # it would close stdout
-
-
-class _ProgressBar:
-    """A bar on stderr, once loading has taken a while and if somebody is looking."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        return self._advance if sys.stderr is not None and sys.stderr.isatty() else None
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _advance(self, done: int, total: int) -> None:
-        if self._bar is None or self._task is None:
-            if time.monotonic() - self._start < _PROGRESS_AFTER:
-                return
-            from rich import progress
-            from rich.console import Console
-
-            self._bar = progress.Progress(
-                progress.TextColumn("reading"),
-                progress.BarColumn(),
-                progress.DownloadColumn(),
-                progress.TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task("reading", total=total)
-            self._bar.start()
-        self._bar.update(self._task, completed=done, total=total)
+        refuse(f"-o {output}: {shown(error.strerror or str(error))}; nothing was written.")
+    click.echo(f"ewma-smooth: wrote {wrote}", err=True)

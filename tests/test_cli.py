@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from command import (
@@ -27,14 +26,14 @@ from event_writer import curve, event, event_file, header, integer, message, rec
 from rich.cells import cell_len
 
 import ewma
-from ewma import cli
+from ewma import _progress_bar, _table, cli
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
 
 VALUES = [4, 1, 3]
 GOOD = event_file(*curve("loss", VALUES))
 HEADER = "run,tag,step,wall_time,value,smoothed"
-SUFFIXES = [".csv", ".json", ".parquet", ".png", ".svg", ".pdf"]
+SUFFIXES = [".csv", ".json", ".jsonl", ".parquet", ".arrow", ".png", ".svg", ".pdf"]
 ODD_TAGS = [
     "a\nb", 'q"uo,te', "=cmd|'x'", "+1", "-1", "@x", b"\xff\xfe", "", "\x1b[31mred\x07",
     "\u202eevil", "[bold]x[/bold]", "损" * 60, "x" * 150,
@@ -222,10 +221,11 @@ class TestOutput:
             pd.read_parquet("out.parquet"), ewma.smooth_scalars("runs", alpha=0.5)
         )
 
-    def test_parquet_without_pyarrow(self, runs, monkeypatch):
+    @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+    def test_without_pyarrow(self, runs, monkeypatch, suffix):
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        assert refused("runs", "-o", "out.parquet") == (
-            "-o FILE.parquet needs pyarrow: pip install 'ewma[parquet]', or write .csv."
+        assert refused("runs", "-o", "out" + suffix) == (
+            f"-o FILE{suffix} needs pyarrow: pip install 'ewma[parquet]', or write .csv."
         )
 
     @pytest.mark.parametrize(
@@ -257,16 +257,10 @@ class TestOutput:
     @pytest.mark.parametrize("name", ["out", "out.xls", "out.csv.gz", "out.PNGG"])
     def test_unknown_suffix(self, runs, name):
         assert refused("runs", "-o", name) == (
-            f"-o {name}: the suffix must be one of {' '.join(SUFFIXES)}."
+            f"-o {name}: the suffix must be one of {' '.join(SUFFIXES)}; or for event files end it "
+            "with a slash."
         )
         assert here() == ["runs"]
-
-    @pytest.mark.parametrize("name", ["folder", "folder.csv"])
-    def test_folder(self, runs, name):
-        Path(name).mkdir()
-        line = f"-o {name}: this is a folder; name a file."
-        assert refused("runs", "-o", name) == line
-        assert refused("runs", "-o", name, "--force") == line
 
     def test_no_folder(self, runs):
         assert refused("runs", "-o", "no/out.csv") == (
@@ -299,7 +293,7 @@ class TestOutput:
         def meanwhile(scalars, file):
             write("out.csv", b"theirs")
 
-        monkeypatch.setitem(cli.WRITERS, ".csv", meanwhile)
+        monkeypatch.setitem(_table.WRITERS, ".csv", meanwhile)
         assert "exists already" in refused("runs", "-o", "out.csv")
         assert read("out.csv") == b"theirs"
 
@@ -323,53 +317,6 @@ class TestOutput:
         assert Path("out.csv").is_symlink()
         assert read("elsewhere/target.csv").decode() == call("runs").out
         assert list(Path("elsewhere").iterdir()) == [Path("elsewhere/target.csv")]
-
-    @posix
-    @pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet", ".png"])
-    def test_full_disk(self, folder, suffix):
-        write("tfevents", event_file(*curve("loss", np.sin(range(2000)))))
-        name = "out" + suffix
-        write(name, b"old")
-        limited = f"""
-import resource
-import matplotlib.font_manager # writes a cache of its own
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-{MAIN}"""
-        result = run("tfevents", "-o", name, "--force", program=limited)
-        assert result == (
-            2,
-            "",
-            f"ewma-smooth: error: -o {name}: File too large; nothing was written.\n",
-        )
-        assert read(name) == b"old"
-        assert here() == sorted([name, "tfevents"])
-
-    def test_killed(self, runs):
-        write("out.csv", b"old")
-        blocked = f"""
-import sys
-from ewma import cli
-def half(scalars, file):
-    file.write(b"run,tag")
-    file.flush()
-    print("half written", flush=True)
-    sys.stdin.read()
-cli.WRITERS[".csv"] = half
-{MAIN}"""
-        process = subprocess.Popen(
-            python(blocked, "runs", "-o", "out.csv", "--force"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        with process:
-            assert process.stdout.readline().split() == [b"half", b"written"]
-            process.kill()
-            process.wait()
-        assert read("out.csv") == b"old"
-        (part,) = set(here()) - {"out.csv", "runs"}
-        assert (part[0], part[-5:], read(part)) == (".", ".part", b"run,tag")
-        assert call("runs", "-o", "out.csv", "--force").code == 0
-        assert read("out.csv").decode() == call("runs").out
 
 
 class TestOptions:
@@ -704,7 +651,7 @@ class TestTerminal:
 
 class TestProgressBar:
     def program(self, seconds):
-        return f"from ewma import cli; cli._PROGRESS_AFTER = {seconds}; {MAIN}"
+        return f"from ewma import _progress_bar; _progress_bar._AFTER = {seconds}; {MAIN}"
 
     @posix
     def test_on_a_terminal_after_a_while(self, one):
@@ -736,8 +683,8 @@ class TestProgressBar:
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setattr(sys, "stderr", Stream(terminal=True))
         clock = 100.0
-        monkeypatch.setattr(cli.time, "monotonic", lambda: clock)
-        with cli._ProgressBar() as advance:
+        monkeypatch.setattr(_progress_bar.time, "monotonic", lambda: clock)
+        with _progress_bar.ProgressBar() as advance:
             clock += 0.49
             advance(1, 2)
             assert sys.stderr.text() == ""

@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import math
+import re
 import struct
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from command import Stream
 from hypothesis import given
@@ -15,25 +18,26 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from ewma.report import (
-    HEADER,
-    WRITERS,
-    Smoothed,
-    series_list,
-    summary_lines,
-    summary_table,
-    write_csv,
-    write_json,
-)
+from ewma._table import WRITERS
+from ewma.report import HEADER, Smoothed, series_list
 from ewma.tensorboard._columns import ScalarColumns
 
 FLOATS = [0.1, -0.0, 5e-324, 1.7976931348623157e308, 1 / 3, 1e16, 123456789.123456789, -1e-7]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
-FORMULAS = ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]
+FORMULAS = ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\n", "\x00", " =1", "＝1"]
 HARMLESS = [
-    "loss", "", " ", "a,b", 'a"b', '"', "a\nb", "a\r\nb", "a\rb", "\n", "'", "'=x", "a=b", "größe",
-    "损失", "\x1b[31mred", "\u202eevil", "NA", "nan", "[b]x[/b]", r"\xff", "a;b|c", "\x00",
+    "loss", "", " ", "a,b", 'a"b', '"', "a\nb", "a\r\nb", "a\rb", "'", "'=x", "a=b", "größe",
+    "损失", "\x1b[31mred", "\u202eevil", "NA", "nan", "[b]x[/b]", r"\xff", "a;b|c",
 ]  # fmt: skip
+
+
+odd_text = st.text(st.sampled_from("=+-@＝;,\t\r\n\"'\0 ax"), max_size=8) | st.text(
+    st.characters(exclude_categories=["Cs"])
+)
+
+
+def looks_like_a_formula(cell):
+    return cell.strip(' "\0\x0b\x0c').startswith(tuple("=+-@＝＋－＠"))
 
 
 def smoothed(values, tags=("loss",), runs=("a",), steps=None):
@@ -55,7 +59,10 @@ def smoothed(values, tags=("loss",), runs=("a",), steps=None):
 
 def written(scalars, kind):
     file = io.BytesIO()
-    WRITERS[kind](scalars, file)
+    if kind in WRITERS:
+        WRITERS[kind](scalars.table(), file)
+    else:
+        scalars.draw(file, kind=kind[1:])
     return file.getvalue()
 
 
@@ -121,12 +128,22 @@ class TestCSV:
         (row,) = csv_rows(written(smoothed([1], [name], [name]), ".csv"))
         assert row[:2] == ["'" + name, "'" + name]
 
-    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, unique=True))
+    @pytest.mark.parametrize(
+        ("name", "cell"),
+        [("x;=1", "x;'=1"), ("x\n=1", "x\n'=1"), ('x;"" -1;', 'x;\'"" -1;'), ("x=1;y", "x=1;y")],
+    )
+    def test_formulas_where_semicolons_separate(self, name, cell):
+        (row,) = csv_rows(written(smoothed([1], [name]), ".csv"))
+        assert row[1] == cell
+
+    @given(st.lists(odd_text, min_size=1, unique=True))
     def test_any_name(self, names):
-        rows = csv_rows(written(smoothed([1], names), ".csv"))
-        for (_, tag, *_), name in zip(rows, names, strict=True):
-            assert tag in (name, "'" + name)
-            assert not tag.startswith(tuple("=+-@\t\r"))
+        data = written(smoothed([1], names), ".csv")
+        for (_, tag, *_), name in zip(csv_rows(data), names, strict=True):
+            assert tag.replace("'", "") == name.replace("'", "")
+            assert not looks_like_a_formula(tag)
+        for cell in re.split(r"[;\t\r\n]", data.decode()):
+            assert not looks_like_a_formula(cell)
 
     def test_more_rows_than_a_chunk(self):
         scalars = smoothed(np.arange(20_001))
@@ -138,44 +155,66 @@ def reject(constant):
     raise AssertionError(f"{constant} is no JSON")
 
 
+@pytest.mark.parametrize("kind", [".json", ".jsonl"])
 class TestJSON:
+    def rows(self, scalars, kind):
+        text = written(scalars, kind).decode()
+        if kind == ".json":
+            return json.loads(text, parse_constant=reject)
+        assert text.endswith("}\n")
+        return [json.loads(line, parse_constant=reject) for line in text[:-1].split("\n")]
+
     @pytest.mark.parametrize("values", [FLOATS, [1.0], np.arange(20_001)])
-    def test_exact(self, values):
-        scalars = smoothed(values, ["a", "b"] if len(values) < 10 else ["a"])
-        rows = json.loads(written(scalars, ".json"), parse_constant=reject)
+    def test_exact(self, kind, values):
+        scalars = smoothed(values, ["a", "b%s"] if len(values) < 10 else ["a"])
+        rows = self.rows(scalars, kind)
         assert {tuple(row) for row in rows} == {HEADER}
         assert list(map(repr, rows)) == [
             repr(dict(zip(HEADER, row, strict=True))) for row in expected_rows(scalars)
         ]
 
-    def test_not_finite(self):
-        rows = json.loads(written(smoothed(NOT_FINITE), ".json"), parse_constant=reject)
+    def test_not_finite(self, kind):
+        rows = self.rows(smoothed(NOT_FINITE), kind)
         assert [row["value"] for row in rows] == ["NaN", "Infinity", "-Infinity"]
         assert [row["smoothed"] for row in rows] == ["NaN", "Infinity", "-Infinity"]
         assert [float(row["value"]) for row in rows][1:] == [math.inf, -math.inf]
 
-    def test_names(self):
+    def test_names(self, kind):
         names = sorted(HARMLESS + FORMULAS)  # nobody runs formulas from JSON: they stay as they are
-        rows = json.loads(written(smoothed([1], names, names), ".json"))
+        rows = self.rows(smoothed([1], names, names), kind)
         assert [(row["run"], row["tag"]) for row in rows] == [(r, t) for r in names for t in names]
 
 
-class TestParquet:
-    def test_frame(self):
+class TestArrow:
+    TYPES: ClassVar = {
+        "run": "category",
+        "tag": "category",
+        "step": "int64",
+        "wall_time": "float64",
+        "value": "float64",
+        "smoothed": "float64",
+    }
+
+    @pytest.mark.parametrize("kind", [".parquet", ".arrow"])
+    def test_frame(self, kind):
         pytest.importorskip("pyarrow")
         names = sorted(HARMLESS + FORMULAS)
         scalars = smoothed(FLOATS + NOT_FINITE, names, ["a", "b"])
-        frame = pd.read_parquet(io.BytesIO(written(scalars, ".parquet")))
+        file = io.BytesIO(written(scalars, kind))
+        frame = pd.read_parquet(file) if kind == ".parquet" else pd.read_feather(file)
         whole = scalars.columns.to_pandas().assign(smoothed=scalars.smoothed)
         pd.testing.assert_frame_equal(frame, whole, check_exact=True)
-        assert frame.dtypes.astype(str).to_dict() == {
-            "run": "category",
-            "tag": "category",
-            "step": "int64",
-            "wall_time": "float64",
-            "value": "float64",
-            "smoothed": "float64",
-        }
+        assert frame.dtypes.astype(str).to_dict() == self.TYPES
+
+    @pytest.mark.parametrize("kind", [".parquet", ".arrow"])
+    def test_polars(self, kind):
+        pytest.importorskip("pyarrow")
+        scalars = smoothed([*FLOATS, math.inf], ["loss", "", "é"], ["a", "b"])
+        file = io.BytesIO(written(scalars, kind))
+        frame = pl.read_parquet(file) if kind == ".parquet" else pl.read_ipc(file)
+        types = [pl.Categorical, pl.Categorical, pl.Int64, pl.Float64, pl.Float64, pl.Float64]
+        assert (tuple(frame.columns), frame.dtypes) == (HEADER, types)
+        assert frame.rows() == expected_rows(scalars)
 
 
 class TestPicture:
@@ -206,23 +245,23 @@ class TestPicture:
 
 class TestSummary:
     def test_lines(self):
-        assert summary_lines(smoothed([4, 2, 6], ["loss", "acc"], ["r"], [5, 9, 7])) == (
+        assert smoothed([4, 2, 6], ["loss", "acc"], ["r"], [5, 9, 7]).summary_lines() == (
             "r loss: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
             "r acc: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
         )
 
     def test_one_point(self):
-        assert summary_lines(smoothed([1 / 3])) == (
+        assert smoothed([1 / 3]).summary_lines() == (
             "a loss: 1 point, steps 0 to 0, last 0.33333, smoothed 0.16667, "
             "lowest smoothed 0.16667 at step 0\n"
         )
 
     def test_lowest_is_finite(self):
-        text = summary_lines(smoothed([math.nan, -math.inf, 8, 4, math.inf]))
+        text = smoothed([math.nan, -math.inf, 8, 4, math.inf]).summary_lines()
         assert "last inf, smoothed inf, lowest smoothed 2 at step 3" in text
 
     def test_lowest_of_nothing_finite(self):
-        assert "lowest smoothed - at step -" in summary_lines(smoothed(NOT_FINITE))
+        assert "lowest smoothed - at step -" in smoothed(NOT_FINITE).summary_lines()
 
     def test_table_has_what_the_lines_have(self):
         scalars = smoothed([4, 2, 6], ["loss"], ["r"], [5, 9, 7])
@@ -247,12 +286,12 @@ class TestSummary:
 
 def rendered(scalars, width):
     stream = Stream()
-    Console(file=stream, width=width).print(summary_table(scalars))
+    Console(file=stream, width=width).print(scalars.summary_table())
     return stream.text()
 
 
-@pytest.mark.parametrize("write", [write_csv, write_json])
-def test_written_in_chunks(write):
+@pytest.mark.parametrize("kind", [".csv", ".json", ".jsonl"])
+def test_written_in_chunks(kind):
     """A file of any size is turned into text a piece at a time."""
     sizes = []
 
@@ -260,5 +299,5 @@ def test_written_in_chunks(write):
         def write(self, data):
             sizes.append(len(data))
 
-    write(smoothed(np.arange(100_000)), File())
+    WRITERS[kind](smoothed(np.arange(100_000)).table(), File())
     assert max(sizes) < sum(sizes) / 5

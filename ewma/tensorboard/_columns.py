@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from ewma._table import Names, Table, to_pandas
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -111,23 +113,20 @@ class ScalarColumns:
             segment=frame["segment"].to_numpy() if "segment" in frame.columns else None,
         )
 
+    def table(self) -> Table:
+        """Return the same arrays by their headings."""
+        return {
+            "run": Names(self.run_names, self.run),
+            "tag": Names(self.tag_names, self.tag),
+            "step": self.step,
+            "wall_time": self.wall_time,
+            "value": self.value,
+            **({} if self.segment is None else {"segment": self.segment}),
+        }
+
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame of the same arrays, run and tag as categories."""
-        import pandas as pd
-
-        categorical = pd.Categorical.from_codes
-        segment = {} if self.segment is None else {"segment": self.segment}
-        return pd.DataFrame(
-            {
-                "run": categorical(self.run, pd.Index(self.run_names, dtype=str), validate=False),
-                "tag": categorical(self.tag, pd.Index(self.tag_names, dtype=str), validate=False),
-                "step": self.step,
-                "wall_time": self.wall_time,
-                "value": self.value,
-                **segment,
-            },
-            copy=False,
-        )
+        return to_pandas(self.table())
 
 
 class Session(NamedTuple):
@@ -201,14 +200,14 @@ class ColumnsBuilder:
         for code, name in enumerate(tag_names):
             tag_code[self._names[name]] = code
         run = np.repeat(
-            np.array([run_code[name] for name, _ in self._runs], _code_type(len(run_names))),
+            np.array([run_code[name] for name, _ in self._runs], code_type(len(run_names))),
             [rows for _, rows in self._runs],
         )
         return ScalarColumns(
             run_names=run_names,
             tag_names=tag_names,
             run=run,
-            tag=_looked_up(np.array(tag_code, _code_type(len(tag_names))), self._tag[: self._rows]),
+            tag=_looked_up(np.array(tag_code, code_type(len(tag_names))), self._tag[: self._rows]),
             # The parser's is a `long long`, which NumPy's fast loops do not take for an int64.
             step=_cut(self._step, self._rows).view(np.int64),
             wall_time=_cut(self._wall_time, self._rows),
@@ -240,7 +239,7 @@ def _with_points(codes: Codes, names: list[str]) -> tuple[Codes, list[str]]:
     if there.all():
         return codes, names
     left = [name for name, kept in zip(names, there, strict=True) if kept]
-    return (np.cumsum(there) - 1).astype(_code_type(len(left)))[codes], left
+    return (np.cumsum(there) - 1).astype(code_type(len(left)))[codes], left
 
 
 def present(codes: Codes, count: int) -> npt.NDArray[np.bool_]:
@@ -281,6 +280,6 @@ def _cut(column: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
     return column
 
 
-def _code_type(names: int) -> npt.DTypeLike:
+def code_type(names: int) -> npt.DTypeLike:
     """Return the type that pandas too gives the codes of so many categories."""
     return np.int8 if names < 127 else np.int16 if names < 32767 else np.int32

@@ -53,6 +53,12 @@ def find_runs(paths: Iterable[str], report: Callable[[Problem], None]) -> list[R
     return sorted(runs.values(), key=lambda run: run.name)
 
 
+def shared_name(paths: Iterable[str]) -> str:
+    """Return what the folder is called whose run is named "."; "" if it is called nothing."""
+    shared = _shared_folder([name for path in paths for name in _expand(path)])
+    return "" if shared is None else as_text(os.path.basename(shared))
+
+
 def _expand(path: str) -> list[str]:
     """Return the path itself, or what it matches as a pattern if it is not there."""
     if os.path.lexists(path):

@@ -9,19 +9,33 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ewma._core import crc32c
-from ewma._output_file import write_whole
+from ewma._output_file import make_folders, write_together
+from ewma.tensorboard._columns import Codes, Rows, ScalarColumns
 
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T", bound=np.signedinteger[Any])
+
+SMOOTHED = ".smoothed"  # after the name of what is not as it was read
+
 _NEEDED = ("run", "tag", "step", "wall_time")
-# A part of a run's name that would lead elsewhere, or that some system has no folder for.
-_ASTRAY = re.compile(r"\.{0,2}$|.*[\0\\:*?\"<>|]", re.DOTALL)
+# No training's writer leaves out the time, and so none has written what is replaced here.
+_FILE = "events.out.tfevents.ewma"
+# The parts of a run's name that lead elsewhere, or that the system has no folder for.
+_ASTRAY = {
+    "posix": re.compile(r"\.{0,2}\Z|.*\0", re.DOTALL),
+    "nt": re.compile(
+        r"\Z|.*[. ]\Z|.*[\0-\x1f\\:*?\"<>|]|(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?\Z",
+        re.DOTALL | re.IGNORECASE,
+    ),
+}
 
 
 def write_scalars(
@@ -41,7 +55,8 @@ def write_scalars(
     ----------
     frame
         The columns run, tag, step, wall_time and the one that is written, as `smooth_scalars` and
-        `read_scalars` return them; rows of a run in the order to be written.
+        `read_scalars` return them; rows of a run in the order to be written. Where there is a
+        column segment, the versions of a resumed training, each is a run of its own.
     logdir
         The folder for the runs' folders; made if it is not there.
     column
@@ -57,17 +72,20 @@ def write_scalars(
     Returns
     -------
     list of Path
-        The files, one a run. The folder is the run's name, and ``.smoothed`` after it where column
-        "smoothed" is written; the run ``"."`` goes into `logdir` or its folder ``smoothed``.
+        The files, one a run. The folder is the run's name, from segment 1 on with ``.segment1``
+        after it, and with ``.smoothed`` where column "smoothed" is written; the run ``"."`` goes
+        into `logdir` or its folder ``smoothed``.
 
     Raises
     ------
     FileExistsError
         If a folder has event files already, and `force` is false. Nothing is written then.
     ValueError
-        If a column is missing, a run's name leads out of `logdir`, or `dtype` is neither.
+        If a column is missing, a run's name leads out of `logdir` or is none that the system has
+        folders for, two runs have one folder, a tag is no text that UTF-8 can hold, a row has no
+        run, tag or whole step, or `dtype` is neither. Nothing is written then.
     OSError
-        If a file cannot be written. Each is written whole or not at all.
+        If a file cannot be written. None is then.
 
     Examples
     --------
@@ -89,48 +107,177 @@ def write_scalars(
             f"frame must have the columns {', '.join((*_NEEDED, column))}; received one without "
             f"{', '.join(missing)}"
         )
-    runs = dict(tuple(frame.groupby("run", sort=False, observed=True)))
-    folders = {name: _folder(str(name), Path(logdir), column) for name in runs}
+    suffix = SMOOTHED if column == "smoothed" else ""
+    return write_event_files(
+        _columns(frame, column), Path(logdir), suffix=suffix, dtype=dtype, force=force
+    )
+
+
+def _columns(frame: pd.DataFrame, column: str) -> ScalarColumns:
+    run, run_names = _coded(frame["run"])
+    tag, tag_names = _coded(frame["tag"])
+    return ScalarColumns(
+        run_names=run_names,
+        tag_names=tag_names,
+        run=run,
+        tag=tag,
+        step=_whole(frame["step"], np.int64),
+        wall_time=frame["wall_time"].to_numpy(np.float64),
+        value=frame[column].to_numpy(np.float64, na_value=np.nan),
+        segment=_whole(frame["segment"], np.int32) if "segment" in frame.columns else None,
+    )
+
+
+def _coded(column: pd.Series[Any]) -> tuple[Codes, list[str]]:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = cast("Codes", column.cat.codes.to_numpy())
+        names = list(column.cat.categories)
+    else:
+        # As objects: pandas' own text cannot hold a lone surrogate, and would not say so plainly.
+        codes, uniques = pd.factorize(column.to_numpy(object))
+        names = list(uniques)
+    if np.any(codes < 0):
+        raise ValueError(f"{column.name} must be there in every row; leave out the others")
+    return codes, [str(name) for name in names]
+
+
+def _whole(column: pd.Series[Any], dtype: type[T]) -> npt.NDArray[T]:
+    """Return what is a whole number in every row."""
+    try:
+        with np.errstate(invalid="ignore"):
+            whole = column.to_numpy().astype(dtype)
+        if np.array_equal(whole, column):
+            return whole
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(
+        f"{column.name} must be a whole number, {np.dtype(dtype)}, in every row; received "
+        f"{column.dtype}: convert it (frame['{column.name}'] = ...)"
+    )
+
+
+class _Curves(NamedTuple):
+    """A run, or a version of it, and its rows."""
+
+    run: str
+    rows: Rows
+    folder: Path
+
+
+def write_event_files(
+    columns: ScalarColumns,
+    logdir: Path,
+    *,
+    suffix: str,
+    dtype: Literal["float32", "float64"] = "float32",
+    force: bool,
+) -> list[Path]:
+    """Write the columns' values as `write_scalars` does, `suffix` after the runs' names."""
+    runs = [
+        _Curves(run, rows, _folder(run, segment, logdir, suffix))
+        for run, segment, rows in _runs(columns)
+    ]
+    tags = [_tag(name) for name in columns.tag_names]
     if not force:
-        for folder in folders.values():
-            _refuse_event_files(folder)
-    files = []
-    for name, rows in runs.items():
-        folder = folders[name]
-        folder.mkdir(parents=True, exist_ok=True)
-        wall_time = rows["wall_time"].to_numpy(np.float64)
-        first = wall_time[0] if math.isfinite(wall_time[0]) else 0.0
-        file = folder / f"events.out.tfevents.{int(min(max(first, 0), 9_999_999_999)):010d}.ewma"
-        with write_whole(file, replace=force) as output:
-            output.writelines(_records(rows, wall_time, _values(rows[column], dtype), first))
-        files.append(file)
-    return files
+        for run in runs:
+            _refuse_event_files(run.folder)
+    with make_folders(run.folder for run in runs):
+        _refuse_one_folder(runs)
+        with write_together(replace=force) as open_file:
+            for run in runs:
+                with open_file(run.folder / _FILE) as file:
+                    file.writelines(_records(columns, run.rows, tags, dtype))
+    return [run.folder / _FILE for run in runs]
 
 
-def _folder(run: str, logdir: Path, column: str) -> Path:
-    suffix = ".smoothed" if column == "smoothed" else ""
+def _runs(columns: ScalarColumns) -> Iterator[tuple[str, int, Rows]]:
+    """Yield each run, segment and its rows, as they come."""
+    run = columns.run
+    segment = np.zeros_like(run) if columns.segment is None else columns.segment
+    order = np.lexsort((segment, run))
+    changes = (np.diff(run[order]) != 0) | (np.diff(segment[order]) != 0)
+    for rows in np.split(order, np.flatnonzero(changes) + 1):
+        if len(rows) > 0:
+            yield columns.run_names[run[rows[0]]], int(segment[rows[0]]), rows
+
+
+def _folder(run: str, segment: int, logdir: Path, suffix: str) -> Path:
+    """Return the folder for a run, which lies in `logdir`."""
+    if segment != 0:
+        suffix = f".segment{segment}{suffix}"
     if run == ".":
         return logdir / suffix[1:]
-    parts = run.split("/")
-    if any(_ASTRAY.match(part) for part in parts):
+    try:
+        os.fsencode(run)
+        good = not any(_ASTRAY[os.name].match(part) for part in run.split("/"))
+    except UnicodeEncodeError:
+        good = False
+    if not good:
         raise ValueError(
             "a run's name must be folders inside logdir, without '..' and without characters that "
-            f"paths cannot have; received {run!r}: rename it, frame['run'] = ..."
+            f"paths cannot have; received {run!r}: rename it (frame['run'] = ...)"
         )
-    return logdir.joinpath(*parts[:-1], parts[-1] + suffix)
+    return logdir / (run + suffix)
+
+
+def _tag(name: str) -> bytes:
+    """Return the field of a Value message."""
+    try:
+        return _field(1, name.encode())
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"a tag must be text that UTF-8 can hold, without lone surrogates; received {name!r}: "
+            "rename it (frame['tag'] = ...)"
+        ) from None
 
 
 def _refuse_event_files(folder: Path) -> None:
     if folder.is_dir() and any("tfevents" in name for name in os.listdir(folder)):  # noqa: PTH208
         raise FileExistsError(
-            f"{folder} has event files already; give force=True to write beside them, or another "
-            "logdir"
+            f"{folder} has event files already; give force=True (--force) to write beside them, or "
+            "another logdir"
         )
 
 
-def _values(column: pd.Series[Any], dtype: str) -> Iterator[bytes]:
+def _refuse_one_folder(runs: list[_Curves]) -> None:
+    """Refuse what would overwrite itself: names that differ in case alone, say, or links."""
+    seen: dict[str, _Curves] = {}
+    for run in runs:
+        other = seen.setdefault(_identity(run.folder), run)
+        if other is not run:
+            raise ValueError(
+                f"each run must have a folder of its own; {other.run!r} and {run.run!r} have "
+                f"{run.folder}: rename one (frame['run'] = ...)"
+            )
+
+
+def _identity(folder: Path) -> str:
+    status = folder.stat()
+    # Some network file systems number nothing.
+    return f"{status.st_dev} {status.st_ino}" if status.st_ino else os.path.realpath(folder)
+
+
+def _records(columns: ScalarColumns, rows: Rows, tags: list[bytes], dtype: str) -> Iterator[bytes]:
+    """Yield the records of one run, the file's version first."""
+    wall_times = columns.wall_time[rows].tolist()
+    first = wall_times[0] if math.isfinite(wall_times[0]) else 0.0
+    yield _record(_wall_time(first) + _field(3, b"brain.Event:2"))
+    described: set[int] = set()
+    numbers = (columns.tag[rows].tolist(), columns.step[rows].tolist(), wall_times)
+    for tag, step, time, value in zip(*numbers, _values(columns.value[rows], dtype), strict=True):
+        metadata = b""
+        if tag not in described:  # only a tag's first value says what it is
+            described.add(tag)
+            # SummaryMetadata: the plugin's name, and that these are scalars
+            metadata = _field(9, _field(1, _field(1, b"scalars")) + b"\x20\x01")
+        summary = _field(1, tags[tag] + metadata + value)
+        yield _record(_wall_time(time) + b"\x10" + _varint(step & (2**64 - 1)) + _field(5, summary))
+
+
+def _values(numbers: npt.NDArray[np.float64], dtype: str) -> Iterator[bytes]:
     """Yield what a Value message has of each number."""
-    numbers = column.to_numpy(np.float64)
     if dtype == "float32":
         with np.errstate(over="ignore"):
             rounded = numbers.astype("<f4")
@@ -140,25 +287,6 @@ def _values(column: pd.Series[Any], dtype: str) -> Iterator[bytes]:
         for number in numbers.astype("<f8"):
             # TensorProto: DT_DOUBLE, no dimensions, tensor_content
             yield _field(8, b"\x08\x02\x12\x00" + _field(4, number.tobytes()))
-
-
-def _records(
-    rows: pd.DataFrame, wall_time: Any, values: Iterator[bytes], first: float
-) -> Iterator[bytes]:
-    """Yield the records of one run, the file's version first."""
-    yield _record(_wall_time(first) + _field(3, b"brain.Event:2"))
-    tags: dict[Any, tuple[bytes, bytes]] = {}
-    columns = (rows["tag"].tolist(), rows["step"].tolist(), wall_time.tolist(), values)
-    for tag, step, time, value in zip(*columns, strict=True):
-        if tag not in tags:
-            name = _field(1, str(tag).encode("utf-8", "surrogateescape"))
-            # SummaryMetadata: the plugin's name, and that these are scalars
-            metadata = _field(9, _field(1, _field(1, b"scalars")) + b"\x20\x01")
-            tags[tag] = name, metadata
-        name, metadata = tags[tag]
-        tags[tag] = name, b""  # only a tag's first value says what it is
-        summary = _field(1, name + metadata + value)
-        yield _record(_wall_time(time) + b"\x10" + _varint(step & (2**64 - 1)) + _field(5, summary))
 
 
 def _wall_time(seconds: float) -> bytes:

@@ -1,6 +1,7 @@
 """Event files that we write, read by us, by TensorBoard's own reader and by its data server."""
 
 import math
+import os
 import sys
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ewma
+from ewma.tensorboard import _write
 
 NAN = math.nan
 
@@ -101,29 +103,100 @@ def test_never_into_event_files_unless_told(tmp_path):
     assert sorted(back["step"]) == [3, 4, 5, 7]
 
 
+ASTRAY = ["..", "../b", "a/../../b", "/etc", "a//b", "", "a/", "./a", "a/.", "a\0"]
+NO_FOLDERS = {  # on Windows
+    "\\\\host\\x", "C:\\x", "C:", "a\\b", "a?", "a*", "a\n", "a.", "a ", "nul", "a/COM1.txt"
+}  # fmt: skip
+
+
+@pytest.fixture(params=["posix", "nt"])
+def system(request, monkeypatch):
+    """Names are checked as on this system."""
+    monkeypatch.setattr(_write, "_ASTRAY", {os.name: _write._ASTRAY[request.param]})
+    return request.param
+
+
+@pytest.mark.parametrize("run", [*ASTRAY, *sorted(NO_FOLDERS), "\ud800"])
+def test_no_run_leads_out(tmp_path, run, system):
+    logdir = tmp_path / "logs"
+    if run in NO_FOLDERS and system == "posix":
+        if os.name == "posix":
+            (file,) = ewma.write_scalars(scalars(run=run), logdir)
+            assert file.parent == logdir / run
+            assert len(ewma.read_scalars(logdir)) == 3
+        return
+    if run == "\ud800" and os.name == "nt":
+        return
+    with pytest.raises(ValueError, match="must be folders inside logdir"):
+        ewma.write_scalars(scalars(run=pd.Series(["a", "b", run], dtype=object)), logdir)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("run", ["a", "con fusion", "com", "a.b/.c", "...", "é ü", "a'b", "-"])
+def test_runs_that_every_system_can_have(tmp_path, run, system):
+    if run == "..." and system == "nt":
+        return
+    (file,) = ewma.write_scalars(scalars(run=run), tmp_path)
+    assert file.parent == tmp_path / run
+
+
 @pytest.mark.parametrize(
-    "run",
+    ("columns", "rule"),
     [
-        "..",
-        "../b",
-        "a/../../b",
-        "/etc",
-        "a//b",
-        "",
-        "a/",
-        "./a",
-        "C:\\x",
-        "C:",
-        "a\\b",
-        "a\0",
-        "a?",
+        (
+            {"tag": pd.Series(["a\ud800"] * 3, dtype=object)},
+            "a tag must be text that UTF-8 can hold",
+        ),
+        (
+            {"tag": pd.Series(["b\udcff"] * 3, dtype=object)},
+            "a tag must be text that UTF-8 can hold",
+        ),
+        ({"tag": ["a", None, "b"]}, "tag must be there in every row"),
+        ({"run": ["a", None, "b"]}, "run must be there in every row"),
+        ({"step": [0, 0.5, 1]}, "step must be a whole number, int64, in every row"),
+        ({"step": [0, NAN, 1]}, "step must be a whole number, int64, in every row"),
+        ({"step": ["0", "1", "2"]}, "step must be a whole number, int64, in every row"),
+        ({"step": [0, 1, 2**63]}, "step must be a whole number, int64, in every row"),
+        ({"segment": [0, 1, 2**31]}, "segment must be a whole number, int32, in every row"),
     ],
 )
-def test_no_run_leads_out(tmp_path, run):
-    logdir = tmp_path / "logs"
-    with pytest.raises(ValueError, match="must be folders inside logdir"):
-        ewma.write_scalars(pd.concat([scalars(), scalars(run=run)]), logdir)
+def test_rows_that_cannot_be_written(tmp_path, columns, rule):
+    with pytest.raises(ValueError, match=rule):
+        ewma.write_scalars(scalars(**columns), tmp_path / "logs")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_in_any_order(tmp_path):
+    frame = scalars(run=["b", "a", "b"], step=[5.0, 6.0, 4.0]).astype({"run": "category"})
+    assert len(ewma.write_scalars(frame, tmp_path)) == 2
+    back = ewma.read_scalars(tmp_path, restarts="keep")
+    assert back["step"].tolist() == [6, 5, 4]
+    assert ewma.write_scalars(frame[:0], tmp_path) == []
+
+
+def test_versions_of_a_resumed_training(tmp_path):
+    """Each is a run: in one, TensorBoard would take them for a restart."""
+    frame = scalars(segment=[0, 1, 1], step=[5, 3, 4], smoothed=[1.0, 2.0, 3.0])
+    (tmp_path / "one").mkdir()
+    ewma.write_scalars(frame, tmp_path / "several")
+    ewma.write_scalars(frame.assign(run="."), tmp_path / "one")
+    for folder, names in {
+        "several": ["a.segment1.smoothed", "a.smoothed"],
+        "one": ["segment1.smoothed", "smoothed"],
+    }.items():
+        back = ewma.read_scalars(tmp_path / folder)
+        assert back["run"].unique().tolist() == names
+        assert back["value"].tolist() == [2, 3, 1]
+
+
+def test_two_runs_in_one_folder(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").symlink_to("b")
+    with pytest.raises(ValueError, match="each run must have a folder of its own; 'a' and 'b'"):
+        ewma.write_scalars(scalars(run=["a", "b", "b"]), tmp_path)
+    with pytest.raises(ValueError, match="each run must have a folder of its own; 'c'"):
+        ewma.write_scalars(scalars(run=["c", "c.segment1", "c"], segment=[0, 0, 1]), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_column(tmp_path):
@@ -143,13 +216,14 @@ def test_column(tmp_path):
 
 
 def test_whole_or_not_at_all(tmp_path, monkeypatch):
-    from ewma.tensorboard import _write
+    records = _write._records
 
-    def broken(*_):
-        yield b"half"
-        raise OSError(28, "No space left on device")
+    def broken(columns, rows, *options):
+        yield from records(columns, rows, *options)
+        if len(rows) == 2:
+            raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(_write, "_records", broken)
     with pytest.raises(OSError, match="No space left"):
-        ewma.write_scalars(scalars(), tmp_path)
-    assert list((tmp_path / "a").iterdir()) == []
+        ewma.write_scalars(scalars(run=["a", "b/c", "b/c"]), tmp_path / "new" / "logs")
+    assert list(tmp_path.iterdir()) == []
