@@ -13,7 +13,7 @@ from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._files import shared_name
 from ewma.tensorboard._write import SMOOTHED, write_event_files
 
-_WRITTEN = re.compile(rf"(.*?)(?:\.segment\d+)?{re.escape(SMOOTHED)}", re.DOTALL)
+_WRITTEN = rf"(?s)(.*?)(?:\.segment\d+)?{re.escape(SMOOTHED)}"
 
 
 def leave_out_written(columns: ScalarColumns, paths: tuple[str, ...]) -> list[str]:
@@ -26,7 +26,9 @@ def leave_out_written(columns: ScalarColumns, paths: tuple[str, ...]) -> list[st
         columns.run_names = [name if run == "." else run for run in columns.run_names]
     there = set(columns.run_names)
     written = [
-        run for run in columns.run_names if (match := _WRITTEN.fullmatch(run)) and match[1] in there
+        run
+        for run in columns.run_names
+        if (match := re.fullmatch(_WRITTEN, run)) and match[1] in there
     ]
     if written:
         codes = [columns.run_names.index(run) for run in written]

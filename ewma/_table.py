@@ -19,7 +19,7 @@ _CHUNK = 10_000  # rows turned into text at a time
 
 # A spreadsheet would take such a text for a formula and run it; an apostrophe says it is text.
 # Where cells are separated by semicolons or tabs, as in half of Europe, a text has several.
-_FORMULA = re.compile(r'^(?=[\t\r\n\0])|(?:^|(?<=[;\t\r\n]))(?=[\s\0"]*[=+\-@＝＋－＠])')
+_FORMULA = r'^(?=[\t\r\n\0])|(?:^|(?<=[;\t\r\n]))(?=[\s\0"]*[=+\-@＝＋－＠])'
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def write_csv(table: Table, file: IO[bytes], header: bool = True) -> None:
 
 def csv_cell(name: str) -> str:
     """Return a text as one cell, which no spreadsheet takes for a formula."""
-    name = _FORMULA.sub("'", name)
+    name = re.sub(_FORMULA, "'", name)
     # csv.writer quotes a newline or not, depending on Python's version.
     if name and not any(c in name for c in ',"\r\n'):
         return name

@@ -85,20 +85,20 @@ class _Beta(click.ParamType[float | str]):
     "--output",
     "given_output",
     metavar="FILE|LOGDIR/",
-    help=f"Write FILE; its suffix chooses how: {' '.join(SUFFIXES)}. Or, if it ends with a slash "
-    "or is a folder, event files into LOGDIR/RUN.smoothed, for TensorBoard.",
+    help=f"Write FILE as its suffix says: {' '.join(SUFFIXES)}. A name with a slash at its end, or "
+    "a folder, is LOGDIR: event files for TensorBoard, each run as RUN.smoothed.",
 )
 @click.option(
     "--force",
     is_flag=True,
-    help="Replace FILE if it is there; or write into runs in LOGDIR that have event files.",
+    help="Replace FILE if it is there; write into runs of LOGDIR that have event files.",
 )
 @click.option(
     "--wide",
     "is_wide",
     is_flag=True,
-    help="A row for each run and step, and for each tag the columns TAG and TAG.smoothed, not a "
-    "row for each point.",
+    help="In data, not a row for each point but for each run and step, with columns TAG and "
+    "TAG.smoothed for each tag; with --aggregate TAG.mean and so on.",
 )
 @click.option(
     "--beta",

@@ -28,13 +28,11 @@ SMOOTHED = ".smoothed"  # after the name of what is not as it was read
 _NEEDED = ("run", "tag", "step", "wall_time")
 # No training's writer leaves out the time, and so none has written what is replaced here.
 _FILE = "events.out.tfevents.ewma"
-# The parts of a run's name that lead elsewhere, or that the system has no folder for.
+# The parts of a run's name that lead elsewhere, or that the system has no folder for. Compiled
+# where they are used: nobody who only reads waits for it.
 _ASTRAY = {
-    "posix": re.compile(r"\.{0,2}\Z|.*\0", re.DOTALL),
-    "nt": re.compile(
-        r"\Z|.*[. ]\Z|.*[\0-\x1f\\:*?\"<>|]|(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?\Z",
-        re.DOTALL | re.IGNORECASE,
-    ),
+    "posix": r"(?s)\.{0,2}\Z|.*\0",
+    "nt": r"(?si)\Z|.*[. ]\Z|.*[\0-\x1f\\:*?\"<>|]|(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?\Z",
 }
 
 
@@ -211,7 +209,7 @@ def _folder(run: str, segment: int, logdir: Path, suffix: str) -> Path:
         return logdir / suffix[1:]
     try:
         os.fsencode(run)
-        good = not any(_ASTRAY[os.name].match(part) for part in run.split("/"))
+        good = not any(re.match(_ASTRAY[os.name], part) for part in run.split("/"))
     except UnicodeEncodeError:
         good = False
     if not good:
@@ -249,7 +247,7 @@ def _refuse_one_folder(runs: list[_Curves]) -> None:
         if other is not run:
             raise ValueError(
                 f"each run must have a folder of its own; {other.run!r} and {run.run!r} have "
-                f"{run.folder}: rename one (frame['run'] = ...)"
+                f"{run.folder}: leave one out, or rename it (frame['run'] = ...)"
             )
 
 
