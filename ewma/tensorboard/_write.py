@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -26,8 +27,10 @@ T = TypeVar("T", bound=np.signedinteger[Any])
 SMOOTHED = ".smoothed"  # after the name of what is not as it was read
 
 _NEEDED = ("run", "tag", "step", "wall_time")
-# No training's writer leaves out the time, and so none has written what is replaced here.
-_FILE = "events.out.tfevents.ewma"
+# The time stands where "ewma" does in the names that trainings give, so none of theirs is replaced
+# here. A new number each time: a TensorBoard that is running reads new files, but none twice.
+_FILE = "events.out.tfevents.ewma.{:06}"
+_OWN = r"events\.out\.tfevents\.ewma\.(\d+)"
 # The parts of a run's name that lead elsewhere, or that the system has no folder for. Compiled
 # where they are used: nobody who only reads waits for it.
 _ASTRAY = {
@@ -178,16 +181,27 @@ def write_event_files(
         for run, segment, rows in _runs(columns)
     ]
     tags = [_tag(name) for name in columns.tag_names]
-    if not force:
-        for run in runs:
-            _refuse_event_files(run.folder)
+    files, earlier = [], []
+    for run in runs:
+        there = _event_files(run.folder)
+        if there and not force:
+            raise FileExistsError(
+                f"{run.folder} has event files already; give force=True (--force) to write beside "
+                "them, or another logdir"
+            )
+        own = {name: int(match[1]) for name in there if (match := re.fullmatch(_OWN, name))}
+        earlier += [run.folder / name for name in own]
+        files.append(run.folder / _FILE.format(max(own.values(), default=0) + 1))
     with make_folders(run.folder for run in runs):
         _refuse_one_folder(runs)
-        with write_together(replace=force) as open_file:
-            for run in runs:
-                with open_file(run.folder / _FILE) as file:
+        with write_together(replace=False) as open_file:
+            for run, path in zip(runs, files, strict=True):
+                with open_file(path) as file:
                     file.writelines(_records(columns, run.rows, tags, dtype))
-    return [run.folder / _FILE for run in runs]
+    for path in earlier:
+        with contextlib.suppress(OSError):  # Windows keeps what is open; read later, the new counts
+            path.unlink()
+    return files
 
 
 def _runs(columns: ScalarColumns) -> Iterator[tuple[str, int, Rows]]:
@@ -231,12 +245,10 @@ def _tag(name: str) -> bytes:
         ) from None
 
 
-def _refuse_event_files(folder: Path) -> None:
-    if folder.is_dir() and any("tfevents" in name for name in os.listdir(folder)):  # noqa: PTH208
-        raise FileExistsError(
-            f"{folder} has event files already; give force=True (--force) to write beside them, or "
-            "another logdir"
-        )
+def _event_files(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return [name for name in os.listdir(folder) if "tfevents" in name]  # noqa: PTH208
 
 
 def _refuse_one_folder(runs: list[_Curves]) -> None:

@@ -89,7 +89,7 @@ def test_never_into_event_files_unless_told(tmp_path):
     from event_writer import event, file_version, record, simple
 
     (tmp_path / "a").mkdir()
-    other = tmp_path / "a" / "events.out.tfevents.1.host"
+    other = tmp_path / "a" / "events.out.tfevents.1700000000.ewma"  # a host of this name
     other.write_bytes(record(file_version()) + record(event(7, simple("loss", 7.0))))
     kept = other.read_bytes()
     with pytest.raises(FileExistsError, match="has event files already; give force=True"):
@@ -97,7 +97,9 @@ def test_never_into_event_files_unless_told(tmp_path):
     assert not (tmp_path / "b").exists()  # found before anything was written
     (first,) = ewma.write_scalars(scalars(), tmp_path, force=True)
     (again,) = ewma.write_scalars(scalars(step=[3, 4, 5]), tmp_path, force=True)
-    assert first == again
+    assert first.parent == again.parent
+    assert first != again  # for a TensorBoard that has read the first one
+    assert sorted(tmp_path.joinpath("a").iterdir()) == [other, again]
     assert other.read_bytes() == kept
     back = ewma.read_scalars(tmp_path / "a", restarts="keep")
     assert sorted(back["step"]) == [3, 4, 5, 7]
