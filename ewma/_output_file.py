@@ -91,7 +91,7 @@ def make_folders(folders: Iterable[Path]) -> Iterator[None]:
         for folder in folders:
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
             for path in reversed(missing):
-                path.mkdir()
+                path.mkdir(exist_ok=True)
                 made.append(path)
         yield
     except BaseException:

@@ -398,5 +398,7 @@ def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> Non
     except ValueError as error:
         refuse(f"{error}.")
     except OSError as error:
-        refuse(f"-o {output}: {shown(error.strerror or str(error))}; nothing was written.")
+        where = f" ({error.filename})" if output.is_folder and error.filename else ""
+        reason = shown(f"{error.strerror or error}{where}")
+        refuse(f"-o {output}: {reason}; nothing was written.")
     click.echo(f"ewma-smooth: wrote {wrote}", err=True)

@@ -137,10 +137,11 @@ def test_no_permission(folder, output, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.mkdir", forbidden)
     monkeypatch.setattr("pathlib.Path.open", forbidden)
+    reason = "Permission denied" + (" (out)" if output == FOLDER else "")
     assert call("logs", "-o", output) == (
         2,
         "",
-        f"ewma-smooth: error: -o {output}: Permission denied; nothing was written.\n",
+        f"ewma-smooth: error: -o {output}: {reason}; nothing was written.\n",
     )
     assert list(folder.iterdir()) == [folder / "logs"]
 
