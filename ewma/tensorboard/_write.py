@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
-import struct
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ewma._core import crc32c
 from ewma._output_file import make_folders, write_together
 from ewma.tensorboard._columns import Codes, Rows, ScalarColumns
+from ewma.tensorboard._records import Dtype, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +41,7 @@ def write_scalars(
     logdir: str | os.PathLike[str],
     *,
     column: str | None = None,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: Dtype = "float32",
     force: bool = False,
 ) -> list[Path]:
     """Write scalars as event files, so that TensorBoard shows them beside the originals.
@@ -172,7 +169,7 @@ def write_event_files(
     logdir: Path,
     *,
     suffix: str,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: Dtype = "float32",
     force: bool,
 ) -> list[Path]:
     """Write the columns' values as `write_scalars` does, `suffix` after the runs' names."""
@@ -180,7 +177,7 @@ def write_event_files(
         _Curves(run, rows, _folder(run, segment, logdir, suffix))
         for run, segment, rows in _runs(columns)
     ]
-    tags = [_tag(name) for name in columns.tag_names]
+    tags = [_utf8(name) for name in columns.tag_names]
     files, earlier = [], []
     for run in runs:
         there = _event_files(run.folder)
@@ -197,7 +194,7 @@ def write_event_files(
         with write_together(replace=False) as open_file:
             for run, path in zip(runs, files, strict=True):
                 with open_file(path) as file:
-                    file.writelines(_records(columns, run.rows, tags, dtype))
+                    file.writelines(records(columns, run.rows, tags, dtype))
     for path in earlier:
         with contextlib.suppress(OSError):  # Windows keeps what is open; read later, the new counts
             path.unlink()
@@ -234,13 +231,12 @@ def _folder(run: str, segment: int, logdir: Path, suffix: str) -> Path:
     return logdir / (run + suffix)
 
 
-def _tag(name: str) -> bytes:
-    """Return the field of a Value message."""
+def _utf8(tag: str) -> bytes:
     try:
-        return _field(1, name.encode())
+        return tag.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"a tag must be text that UTF-8 can hold, without lone surrogates; received {name!r}: "
+            f"a tag must be text that UTF-8 can hold, without lone surrogates; received {tag!r}: "
             "rename it (frame['tag'] = ...)"
         ) from None
 
@@ -267,66 +263,3 @@ def _identity(folder: Path) -> str:
     status = folder.stat()
     # Some network file systems number nothing.
     return f"{status.st_dev} {status.st_ino}" if status.st_ino else os.path.realpath(folder)
-
-
-def _records(columns: ScalarColumns, rows: Rows, tags: list[bytes], dtype: str) -> Iterator[bytes]:
-    """Yield the records of one run, the file's version first."""
-    wall_times = columns.wall_time[rows].tolist()
-    first = wall_times[0] if math.isfinite(wall_times[0]) else 0.0
-    yield _record(_wall_time(first) + _field(3, b"brain.Event:2"))
-    described: set[int] = set()
-    numbers = (columns.tag[rows].tolist(), columns.step[rows].tolist(), wall_times)
-    for tag, step, time, value in zip(*numbers, _values(columns.value[rows], dtype), strict=True):
-        metadata = b""
-        if tag not in described:  # only a tag's first value says what it is
-            described.add(tag)
-            # SummaryMetadata: the plugin's name, and that these are scalars
-            metadata = _field(9, _field(1, _field(1, b"scalars")) + b"\x20\x01")
-        summary = _field(1, tags[tag] + metadata + value)
-        yield _record(_wall_time(time) + b"\x10" + _varint(step & (2**64 - 1)) + _field(5, summary))
-
-
-def _values(numbers: npt.NDArray[np.float64], dtype: str) -> Iterator[bytes]:
-    """Yield what a Value message has of each number."""
-    if dtype == "float32":
-        with np.errstate(over="ignore"):
-            rounded = numbers.astype("<f4")
-        for simple_value in rounded:
-            yield b"\x15" + simple_value.tobytes()
-    else:
-        for number in numbers.astype("<f8"):
-            # TensorProto: DT_DOUBLE, no dimensions, tensor_content
-            yield _field(8, b"\x08\x02\x12\x00" + _field(4, number.tobytes()))
-
-
-def _wall_time(seconds: float) -> bytes:
-    return b"\x09" + struct.pack("<d", seconds)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-
-@lru_cache(maxsize=4096)  # of lengths, mostly
-def _varint(number: int) -> bytes:
-    low = bytearray()
-    while number > 127:
-        low.append(number & 127 | 128)
-        number >>= 7
-    low.append(number)
-    return bytes(low)
-
-
-def _record(event: bytes) -> bytes:
-    return _header(len(event)) + event + _checksum(event)
-
-
-@lru_cache(maxsize=4096)
-def _header(size: int) -> bytes:
-    length = struct.pack("<Q", size)
-    return length + _checksum(length)
-
-
-def _checksum(data: bytes) -> bytes:
-    crc = crc32c(data)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -218,14 +218,14 @@ def test_column(tmp_path):
 
 
 def test_whole_or_not_at_all(tmp_path, monkeypatch):
-    records = _write._records
+    records = _write.records
 
     def broken(columns, rows, *options):
         yield from records(columns, rows, *options)
         if len(rows) == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_write, "_records", broken)
+    monkeypatch.setattr(_write, "records", broken)
     with pytest.raises(OSError, match="No space left"):
         ewma.write_scalars(scalars(run=["a", "b/c", "b/c"]), tmp_path / "new" / "logs")
     assert list(tmp_path.iterdir()) == []
