@@ -13,6 +13,8 @@ from ewma.tensorboard._problems import shown
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
+_MOST_EMPTY = 1 << 28  # cells: tags that share no steps shall not fill the memory
+
 
 def wide(table: Table, suffixes: dict[str, str]) -> Table:
     """Return what pandas' `pivot` makes of a table with a tag in each row, a row for each step.
@@ -28,7 +30,7 @@ def wide(table: Table, suffixes: dict[str, str]) -> Table:
     Raises
     ------
     ValueError
-        If a tag has a step twice, or two columns the same heading.
+        If a tag has a step twice, or two columns the same heading, or nearly all would be empty.
     """
     tag = _names(table["tag"])
     index = {
@@ -46,6 +48,11 @@ def wide(table: Table, suffixes: dict[str, str]) -> Table:
     for key in keys:
         begins[1:] |= key[order[1:]] != key[order[:-1]]
     first = order[begins]
+    if len(first) * len(tag.names) > max(_MOST_EMPTY, 16 * len(order)):
+        raise ValueError(
+            f"--wide makes {len(first):,} rows for {len(tag.names):,} tags, and nearly all is "
+            "empty, as they do not share steps: choose tags with --tag, or leave --wide out"
+        )
     row = np.empty(len(order), np.intp)
     row[order] = np.cumsum(begins) - 1
     result: Table = {

@@ -708,7 +708,9 @@ finally:
 """
         return set(run(*arguments, program=program).err.splitlines()[-1].split())
 
-    @pytest.mark.parametrize("options", [[], ["-o", "x.csv"], ["-o", "x.json"], ["--list"]])
+    @pytest.mark.parametrize(
+        "options", [[], ["--wide"], ["-o", "x.csv"], ["-o", "x.jsonl"], ["-o", "x/"], ["--list"]]
+    )
     def test_of_text(self, one, options):
         assert self.imported(one, *options) == set()
 

@@ -91,6 +91,19 @@ def test_heading_that_is_there_twice(tags):
         report.table(is_wide=True)
 
 
+def test_tags_that_share_no_steps(monkeypatch):
+    report = scalars(
+        [(0, tag, 0, 10 * k + tag, 1.0) for k in range(40) for tag in (0, 1)], segmented=False
+    )
+    report.columns.tag_names = [str(i) for i in range(40)]
+    assert len(report.table(is_wide=True)["step"]) == 80
+    monkeypatch.setattr("ewma._wide._MOST_EMPTY", 1000)
+    with pytest.raises(ValueError, match="--wide makes 80 rows for 40 tags, and nearly all is"):
+        report.table(is_wide=True)
+    report.columns.tag_names = ["a", "b"]  # half of it
+    assert len(report.table(is_wide=True)["step"]) == 80
+
+
 def test_aggregated():
     series = [
         ("a", "loss", np.array([1, 2]), np.array([1.0, 2.0])),
