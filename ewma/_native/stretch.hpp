@@ -107,7 +107,10 @@ class Stretch {
   double largest() const { return largest_; }
 
  private:
-  bool polish() const { return powers_.beta < kPolishBelow; }
+  // What polishing and refining are for does not show in a float.
+  static constexpr bool kExact = sizeof(T) == sizeof(double);
+
+  bool polish() const { return kExact && powers_.beta < kPolishBelow; }
   Double2 alpha() const { return {powers_.alpha, 0.0}; }
   Lanes sample(const T* at) const { return kScaled ? scale_.in * load(at) : load(at); }
 
@@ -130,6 +133,7 @@ class Stretch {
   struct Taken {
     double own;     // the samples' part of u after the block
     double widest;  // how far the means leave r
+    double last;    // the last mean
     Distances distances;
   };
 
@@ -150,16 +154,16 @@ class Stretch {
       from = fill_up();
     }
 
-    // What turns out not to fit below leaves its means in y, which must not be where x lies.
-    constexpr bool kDirect = std::is_same<T, double>::value && !kScaled;
-    double buffer[kLongBlock];
+    // What turns out not to fit below leaves its means there, which must not be where x lies.
+    T* const to = from == x ? y : filled;
+    double buffer[kExact ? kLongBlock : 1];
     double* means = buffer;
-    if constexpr (kDirect) {
-      if (from == x) means = y;
+    if constexpr (kExact && !kScaled) {
+      if (to == y) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
-    const Taken taken = polish() ? smooth<true>(from, means, width, fill, mean_before)
-                                 : smooth<false>(from, means, width, fill, mean_before);
+    const Taken taken = polish() ? smooth<true>(from, means, to, width, fill, mean_before)
+                                 : smooth<false>(from, means, to, width, fill, mean_before);
     const Distances& distance = taken.distances;
     // One comparison for all: NaN, infinity, and too large for this scale.
     if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
@@ -167,22 +171,24 @@ class Stretch {
     const double allowed = largest_ * (polish()                   ? kWidePolished
                                        : powers_.beta > kSlowFrom ? kWideSlow
                                                                   : kWide);
-    const bool wide = powers_.beta >= kRefineFrom && taken.widest > allowed;
+    const bool wide = kExact && powers_.beta >= kRefineFrom && taken.widest > allowed;
     note(distance);
 
     const Double2 u = u_, weight = weight_;
     move(size, taken.own);
-    if (wide) refine(from, means, width, fill, mean_before, u, weight);
-
-    last_ = means[width - 1];
-    if (means == buffer) {
-      for (int j = 0; j < width; j += kLanes) {
-        const Lanes mean = load(means + j);
-        store(filled + j, kScaled ? bounded(scale_.out * mean) : mean);
+    last_ = taken.last;
+    if constexpr (kExact) {
+      if (wide) last_ = refine(from, means, width, fill, mean_before, u, weight);
+      if (means == buffer) {
+        for (int j = 0; j < width; j += kLanes) put(to + j, load(means + j));
       }
-      std::memcpy(y, filled + fill, size * sizeof(T));
     }
+    if (to == filled) std::memcpy(y, filled + fill, size * sizeof(T));
     return true;
+  }
+
+  void put(T* at, const Lanes& mean) const {
+    store(at, kScaled ? bounded(scale_.out * mean) : mean);
   }
 
   // u = beta^size * u + own; the low part is normalised where the stretch ends.
@@ -239,12 +245,13 @@ class Stretch {
     return {total(sum), largest_lane(farthest)};
   }
 
+  // Doubles go to `means`, for they may be refined; floats to `to`, as they are to come out.
   template <bool kPolish>
-  Taken smooth(const T* x, double* means, int width, int fill, double mean_before) const {
+  Taken smooth(const T* x, double* means, T* to, int width, int fill, double mean_before) const {
     const Powers& powers = powers_;
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
-    Lanes before = all_lanes(mean_before), widest = {}, sum = {}, farthest = {};
+    Lanes before = all_lanes(mean_before), mean = {}, widest = {}, sum = {}, farthest = {};
     Scan scan(powers);
     for (int i = 0; i < width; i += kSampled) {
       Lanes change = {}, distance = {};
@@ -256,7 +263,7 @@ class Stretch {
         const Lanes u_j = scan.next(d_j) + u * powers.powers(k);
         const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
         change = kSteady ? u_j : u_j / w_j;
-        Lanes mean = kSteady ? all_r + alpha * u_j : all_r + change;
+        mean = kSteady ? all_r + alpha * u_j : all_r + change;
         // With a small beta each mean is close to its sample, and to start from there,
         // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
         if (kPolish) {
@@ -266,13 +273,20 @@ class Stretch {
           mean = x_j + keep * (back<1>(before, rough) - x_j);
           before = rough;
         }
-        store(means + j, mean);
+        if constexpr (kExact) {
+          store(means + j, mean);
+        } else {
+          put(to + j, mean);
+        }
       }
       farthest = larger(farthest, distance);
-      widest = larger(widest, magnitude(change));
+      if constexpr (kExact) widest = larger(widest, magnitude(change));
     }
-    const double scale = kSteady ? powers.alpha : 1.0;
-    return {scan.last(), scale * largest_lane(widest), {total(sum), largest_lane(farthest)}};
+    const double in_means = kSteady ? powers.alpha : 1.0;
+    return {scan.last(),
+            in_means * largest_lane(widest),
+            mean[kLanes - 1],
+            {total(sum), largest_lane(farthest)}};
   }
 
   // Means that go as far as the samples reach round by a few ulp on the way. By how much a mean
@@ -281,9 +295,9 @@ class Stretch {
   //     m_j = y_{j-1} + (x_j - y_{j-1}) / w_j - y_j,
   //
   // is small and so known well, and m_j * w_j, summed up like samples, gives what y_j * w_j is off
-  // by. u and w are the state before the block.
-  void refine(const T* x, double* means, int width, int fill, double mean_before, Double2 u,
-              Double2 weight) {
+  // by. u and w are the state before the block. Returns the last mean.
+  double refine(const T* x, double* means, int width, int fill, double mean_before, Double2 u,
+                Double2 weight) {
     const Double2 known = in_sums(two_sum(mean_before, -r_), weight);
     const Lanes off_before = all_lanes((u.hi - known.hi) + (u.lo - known.lo));
     const Lanes alpha = all_lanes(powers_.alpha), w = all_lanes(weight.hi);
@@ -303,6 +317,7 @@ class Stretch {
       before = mean;
     }
     u_ = add(in_sums(two_sum(before[kLanes - 1], -r_), weight_), {off[kLanes - 1], 0.0});
+    return means[width - 1];
   }
 
   const Powers& powers_;
