@@ -214,12 +214,10 @@ def smooth(
 
 def _is_plain(array: Array) -> bool:
     """Return whether the kernel takes an array as it is, in one thread."""
-    return (
-        array.dtype is _FLOAT64
-        and array.ndim == 1
-        and len(array) < 2 * SAMPLES_PER_THREAD
-        and array.flags.carray  # contiguous, aligned, writeable: one look for the first two
-    )
+    if array.dtype is not _FLOAT64 or array.ndim != 1 or len(array) >= 2 * SAMPLES_PER_THREAD:
+        return False
+    flags = array.flags  # pandas' own memory is not writeable
+    return flags.c_contiguous and flags.aligned
 
 
 def _takes_plain(out: Any, values: Array, data: Any) -> bool:
@@ -228,6 +226,7 @@ def _takes_plain(out: Any, values: Array, data: Any) -> bool:
         values is data
         and type(out) is np.ndarray
         and _is_plain(out)
+        and out.flags.writeable
         and len(out) == len(values)
         and (out is values or not np.may_share_memory(out, values))
     )

@@ -40,9 +40,9 @@ void smooth_columns(const T* x, T* y, const Shape& shape, const Powers& powers,
   for (std::size_t c = 0; c < shape.inner; c += kRowColumns) {
     const std::size_t width = shape.inner - c < kRowColumns ? shape.inner - c : kRowColumns;
     columns.assign(width, start);
+    Rows rows(powers, columns.data(), width);
     for (std::size_t t = 0; t < shape.time;) {
       const std::size_t at = t * shape.columns + c;
-      Rows rows(powers, columns.data(), width);
       t += rows.run(x + at, y + at, shape.columns, shape.time - t);
       const std::size_t left = shape.time - t < kTileRows ? shape.time - t : kTileRows;
       for (std::size_t j = 0; j < width; j += kTileColumns) {

@@ -19,7 +19,7 @@ def open_container(data: Any) -> Opened:
         return _numpy.open_sequence(data)
     # A library's objects can only be here if somebody has imported it.
     pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(data, pandas.Series | pandas.DataFrame):
+    if pandas is not None and isinstance(data, (pandas.Series, pandas.DataFrame)):
         from ewma.containers import _pandas
 
         if isinstance(data, pandas.Series):
