@@ -73,7 +73,7 @@ def follow(
     Parameters
     ----------
     path, tags, runs
-        As for `read_scalars`. Patterns are matched anew every few seconds.
+        As for `read_scalars`, but no URLs. Patterns are matched anew every few seconds.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9.
     stop_when_idle
@@ -88,7 +88,7 @@ def follow(
     Raises
     ------
     ValueError, TypeError
-        For a decay as `smooth`; for a `stop_when_idle` below 0 and for no path at all.
+        For a decay as `smooth`; for a `stop_when_idle` below 0, for a URL and for no path at all.
 
     Warns
     -----

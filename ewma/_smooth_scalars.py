@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import repeat
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,13 @@ def smooth_scalars(
     duplicates: Duplicates = "keep",
     verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
+    storage_options: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Read every scalar point in event files and smooth each run and tag on its own.
 
     Parameters
     ----------
-    path, tags, runs, restarts, duplicates, verify, errors
+    path, tags, runs, restarts, duplicates, verify, errors, storage_options
         As for `read_scalars`. With ``restarts="segment"`` each version is smoothed on its own.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9. With ``beta="auto"`` each run and tag has the
@@ -83,6 +84,7 @@ def smooth_scalars(
         duplicates=duplicates,
         verify=verify,
         errors=errors,
+        storage_options=storage_options,
     )
     columns = ScalarColumns.from_pandas(frame)
     if is_auto:

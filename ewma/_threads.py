@@ -9,6 +9,8 @@ import os
 SAMPLES_PER_THREAD = 1 << 18
 # More threads than this wait for memory.
 _MOST = 8
+# Of threads that wait for a network; each has a block of what it reads in memory.
+_MOST_WAITING = 16
 
 
 def thread_count(size: int, threads: int | None) -> int:
@@ -21,11 +23,17 @@ def thread_count(size: int, threads: int | None) -> int:
 
 def thread_limit(most: int) -> int:
     """Return how many threads to use for work that pays for so many."""
-    if most < 2:
-        return 1
+    return 1 if most < 2 else min(_named() or _cores(), most)
+
+
+def waiting_thread_limit(most: int) -> int:
+    """Return how many threads to use for so many pieces of work that wait for a network."""
+    return 1 if most < 2 else min(_named() or _MOST_WAITING, most)
+
+
+def _named() -> int | None:
     named = os.environ.get("EWMA_NUM_THREADS", "")
-    limit = _checked(named, "the environment variable EWMA_NUM_THREADS") if named else _cores()
-    return min(limit, most)
+    return _checked(named, "the environment variable EWMA_NUM_THREADS") if named else None
 
 
 def _cores() -> int:

@@ -27,6 +27,7 @@ from ewma.tensorboard._duplicates import DuplicateStepError
 from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 from ewma.tensorboard._read import load_scalars
+from ewma.tensorboard._url import NO_FOLLOWING, is_url
 
 if TYPE_CHECKING:
     from ewma._aggregate_report import Smoothing
@@ -207,8 +208,9 @@ def main(
 ) -> None:
     """Smooth the scalars in TensorBoard's event files.
 
-    PATH is an event file, a run's folder, a tree of runs or a glob pattern. Every run and tag is
-    smoothed on its own, with a bias-corrected exponential moving average.
+    PATH is an event file, a run's folder, a tree of runs or a glob pattern, or a URL of one: s3://,
+    gs://, https://, zip://runs::logs.zip. Every run and tag is smoothed on its own, with a
+    bias-corrected exponential moving average.
 
     On a terminal a table comes out, in a pipe CSV, and with -o a file. PATTERN is a shell pattern
     for the whole name, such as 'loss*'.
@@ -225,6 +227,9 @@ def main(
         thread_limit(2)  # the environment may ask for what cannot be
     except (TypeError, ValueError) as error:
         refuse(f"{error}.")
+    url = next(filter(is_url, paths), None) if follow else None
+    if url is not None:
+        refuse(f"{shown(url)}: {NO_FOLLOWING}.")
     if is_auto and follow:
         refuse("--beta auto looks at a whole curve: give a number, or leave out --follow.")
     if is_auto and over is not None:

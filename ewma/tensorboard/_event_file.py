@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from ewma._core import EventReader
 from ewma.tensorboard._files import EventFile
 from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING, Problem, unreadable
+from ewma.tensorboard._remote_file import RemoteFile
 
 Verify: TypeAlias = Literal["all", "scalars", "none"]
 """Of which records to compare the data's checksum."""
@@ -39,7 +40,7 @@ def read_event_file(
     shrunk_to: int | None = None
     failure: OSError | None = None
     try:
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+        with file.open() as stream:
             size = len(buffer)
             while count := stream.readinto(buffer[:size]):
                 size = min(2 * size, len(buffer))
@@ -73,18 +74,23 @@ def read_event_file(
         report(_cut_off(path, reader.offset, done + max(left, 0) - reader.offset))
 
 
-def _left(file: io.FileIO, done: int) -> int:
+def _left(file: io.RawIOBase, done: int) -> int:
     """Return the bytes that are still to come, or -1 if there is no telling."""
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_size < done:
-        return -1
-    return status.st_size - done
+    size = _size(file)
+    return -1 if size is None or size < done else size - done
 
 
-def _shrunk_to(file: io.FileIO, size: int) -> int | None:
+def _shrunk_to(file: io.RawIOBase, size: int) -> int | None:
     """Return the size of a file that is smaller now than it was."""
+    now = _size(file)
+    return now if now is not None and now < size else None
+
+
+def _size(file: io.RawIOBase) -> int | None:
+    if isinstance(file, RemoteFile):
+        return file.size
     status = os.fstat(file.fileno())
-    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_size < size else None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def damage(path: str, reader: EventReader, base: int = 0) -> list[Problem]:

@@ -5,20 +5,30 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ewma.tensorboard._problems import UNREADABLE, Problem, as_text, unreadable
+from ewma.tensorboard._remote_file import RemoteFile, RemotePath
+from ewma.tensorboard._url import is_url
 
 
 class EventFile(NamedTuple):
-    """An event file and its size in bytes when it was found."""
+    """An event file and its size in bytes when it was found, and where it is if not on a disk."""
 
     path: str
     size: int
+    remote: RemotePath | None = None
+
+    def open(self) -> io.RawIOBase:
+        """Open it for reading, without a buffer of its own."""
+        if self.remote is not None:
+            return RemoteFile(self.remote, self.size)
+        return open(self.path, "rb", buffering=0)  # noqa: PTH123
 
 
 @dataclass(slots=True)
@@ -29,13 +39,33 @@ class Run:
     files: list[EventFile] = field(default_factory=list)
 
 
-def find_runs(paths: Iterable[str], report: Callable[[Problem], None]) -> list[Run]:
+def find_runs(
+    paths: Iterable[str],
+    report: Callable[[Problem], None],
+    storage_options: Mapping[str, Any] | None = None,
+) -> list[Run]:
     """Find the event files in files, folders, trees of folders and globs, sorted by run.
 
     A run is named after its folder, relative to the deepest folder that all the paths share.
     """
+    local: list[str] = []
+    urls: list[str] = []
+    for path in paths:
+        (urls if is_url(path) else local).append(path)
+    runs = _local_runs(local, report, shares=not urls)
+    if urls:
+        from ewma.tensorboard._remote_runs import remote_runs
+
+        runs += remote_runs(urls, storage_options or {}, report, shares=not local)
+    return sorted(runs, key=lambda run: run.name)
+
+
+def _local_runs(
+    paths: Iterable[str], report: Callable[[Problem], None], *, shares: bool
+) -> list[Run]:
+    """Find those on this machine's disks; `shares`: there are no other paths beside them."""
     expanded = [name for path in paths for name in _expand(path)]
-    shared = _shared_folder(expanded)
+    shared = _shared_folder(expanded) if shares else None
     runs: dict[str, Run] = {}
     seen: set[tuple[int, int] | str] = set()
     for path in expanded:
@@ -50,7 +80,7 @@ def find_runs(paths: Iterable[str], report: Callable[[Problem], None]) -> list[R
             runs[folder].files.append(EventFile(file, status.st_size))
     for run in runs.values():
         run.files.sort(key=lambda file: os.path.basename(file.path))
-    return sorted(runs.values(), key=lambda run: run.name)
+    return list(runs.values())
 
 
 def shared_name(paths: Iterable[str]) -> str:
@@ -111,11 +141,15 @@ def _event_files(
         explained = True
         yield file
     if not explained:
-        message = (
-            "no event files in this folder (their names contain 'tfevents'); give the folder "
-            "that the training wrote its log into."
-        )
-        report(Problem(path, None, message, UNREADABLE, FileNotFoundError))
+        report(_no_event_files(path))
+
+
+def _no_event_files(folder: str) -> Problem:
+    message = (
+        "no event files in this folder (their names contain 'tfevents'); give the folder "
+        "that the training wrote its log into."
+    )
+    return Problem(folder, None, message, UNREADABLE, FileNotFoundError)
 
 
 def _walk(top: str, report: Callable[[Problem], None]) -> Iterator[tuple[str, os.stat_result]]:

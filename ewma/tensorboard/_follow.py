@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 
 from ewma.tensorboard._name_filter import NameFilter, Patterns
-from ewma.tensorboard._problems import WARNING, Problem, unreadable
+from ewma.tensorboard._problems import WARNING, Problem, shown, unreadable
 from ewma.tensorboard._read import Paths, _as_paths
 from ewma.tensorboard._read_files import CHUNK
 from ewma.tensorboard._tail import SIGNATURE, NewPoints, Tail
+from ewma.tensorboard._url import NO_FOLLOWING, is_url
 from ewma.tensorboard._watch import Found, Watch
 
 INTERVAL = 0.4
@@ -38,6 +39,8 @@ class Follower:
         report: Callable[[Problem], None],
     ) -> None:
         self._paths = _as_paths(path)
+        for url in filter(is_url, self._paths):
+            raise ValueError(f"{shown(url)}: {NO_FOLLOWING}")
         self._wanted_tag, self._wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
         self._report = report
         self._said: set[str] = set()

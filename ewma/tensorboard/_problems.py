@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
+
+from ewma.tensorboard._url import is_url
 
 NOTE = -1
 """Nothing is wrong: what was done with the data, for a person who looks."""
@@ -71,12 +74,19 @@ def unreadable(path: str, error: OSError | ValueError, offset: int | None = None
                 UNREADABLE,
                 PermissionError,
             )
+        case OSError(errno=errno.EBUSY) if is_url(path):
+            message = (
+                "the file was replaced while it was read; everything that was found in it until "
+                "then was read. Read again when nobody writes to it."
+            )
+            return Problem(path, offset, message, DAMAGED)
         case _:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = shown(getattr(error, "strerror", None) or str(error))
+            where = "URL, the network and your credentials" if is_url(path) else "path and its disk"
             return Problem(
                 path,
                 offset,
-                f"the system could not read it ({reason}); check the path and its disk.",
+                f"the system could not read it ({reason}); check the {where}.",
                 UNREADABLE,
                 OSError if isinstance(error, OSError) else ValueError,
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ewma._warnings import warn
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session
@@ -16,6 +16,7 @@ from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import NOTE, UNREADABLE, Problem
 from ewma.tensorboard._read_files import read_files, tag_name
 from ewma.tensorboard._restarts import RESTARTS, Restarts, drop_overtaken, segments
+from ewma.tensorboard._url import is_url, local_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ def read_scalars(
     duplicates: Duplicates = "keep",
     verify: Verify = "scalars",
     errors: Literal["warn", "raise"] = "warn",
+    storage_options: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Read every scalar point in TensorBoard's event files.
 
@@ -41,7 +43,9 @@ def read_scalars(
     ----------
     path
         A file, a run's folder, a tree of runs or a glob pattern, or several of them. In a folder,
-        the files whose name contains ``tfevents`` are read, in name order, as one run.
+        the files whose name contains ``tfevents`` are read, in name order, as one run. Also as a
+        URL: ``s3://``, ``gs://``, ``https://``, ``zip://runs::logs.zip`` and all else that fsspec
+        knows (``pip install 'ewma[remote]'``).
     tags, runs
         Shell patterns (``"loss*"``), one or several: only what matches one of them is read.
         ``*`` also stands for ``/``. The rest is not kept while reading, and takes less time.
@@ -65,6 +69,9 @@ def read_scalars(
     errors
         What to do about input that is damaged or not there. ``"warn"``: one `EwmaWarning` for
         each problem, and everything good is returned. ``"raise"``: the first problem is raised.
+    storage_options
+        For URLs: what fsspec's file system is to be made with, as pandas takes it. For s3
+        ``{"anon": True}`` or ``{"endpoint_url": "https://..."}``, for http ``{"headers": {...}}``.
 
     Returns
     -------
@@ -101,9 +108,17 @@ def read_scalars(
     """
     _check_choice("errors", errors, ("warn", "raise"))
     if errors == "raise":
-        return _load(path, tags, runs, restarts, duplicates, verify, None, _raise).to_pandas()
+        return _load(
+            path, tags, runs, restarts, duplicates, verify, storage_options, None, _raise
+        ).to_pandas()
     columns, problems = load_scalars(
-        path, tags=tags, runs=runs, restarts=restarts, duplicates=duplicates, verify=verify
+        path,
+        tags=tags,
+        runs=runs,
+        restarts=restarts,
+        duplicates=duplicates,
+        verify=verify,
+        storage_options=storage_options,
     )
     fatal = [problem for problem in problems if problem.exit_code == UNREADABLE]
     if len(columns) == 0 and fatal:
@@ -122,6 +137,7 @@ def load_scalars(
     restarts: Restarts = "latest",
     duplicates: Duplicates = "keep",
     verify: Verify = "scalars",
+    storage_options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> tuple[ScalarColumns, list[Problem]]:
     """Read as `read_scalars` does, and return what was wrong instead of raising it.
@@ -130,7 +146,9 @@ def load_scalars(
     threads, but by one at a time.
     """
     problems: list[Problem] = []
-    columns = _load(path, tags, runs, restarts, duplicates, verify, progress, problems.append)
+    columns = _load(
+        path, tags, runs, restarts, duplicates, verify, storage_options, progress, problems.append
+    )
     return columns, problems
 
 
@@ -146,6 +164,7 @@ def _load(
     restarts: Restarts,
     duplicates: Duplicates,
     verify: Verify,
+    storage_options: Mapping[str, Any] | None,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> ScalarColumns:
@@ -155,7 +174,12 @@ def _load(
     paths = _as_paths(path)
     given = ", ".join(paths)
     wanted_tag, wanted_run = NameFilter("tag", tags), NameFilter("run", runs)
-    found = find_runs(paths, report)
+    if storage_options and not any(map(is_url, paths)):
+        raise ValueError(
+            f"storage_options are for URLs, such as s3://bucket/logs; received {given}: leave them "
+            "out"
+        )
+    found = find_runs(paths, report, storage_options)
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
@@ -213,10 +237,10 @@ def _read_runs(
 
 def _as_paths(path: Paths) -> list[str]:
     if isinstance(path, str | bytes | os.PathLike):
-        return [os.fsdecode(path)]
+        return [local_path(os.fsdecode(path))]
     if not isinstance(path, Iterable):
         raise TypeError(f"path must be a path, or a list of them; received {path!r}")
-    paths = [os.fsdecode(item) for item in path]
+    paths = [local_path(os.fsdecode(item)) for item in path]
     if not paths:
         raise ValueError("give at least one path; the list of paths is empty")
     return paths

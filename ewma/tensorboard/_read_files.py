@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from ewma._core import EventReader
-from ewma._threads import thread_limit
+from ewma._threads import thread_limit, waiting_thread_limit
 from ewma.tensorboard._event_file import Verify, read_event_file
 from ewma.tensorboard._files import EventFile
 from ewma.tensorboard._name_filter import NameFilter
@@ -36,8 +36,10 @@ def read_files(
 
     `advance` is told the bytes of each chunk, by one thread at a time.
     """
-    size = sum(file.size for file in files)
-    threads = min(len(files), thread_limit(size // _BYTES_PER_THREAD))
+    size = sum(file.size for file in files if file.remote is None)
+    waiting = sum(file.remote is not None and file.remote.lock is None for file in files)
+    threads = max(thread_limit(size // _BYTES_PER_THREAD), waiting_thread_limit(waiting))
+    threads = min(len(files), threads)
     if threads <= 1:
         buffer = memoryview(bytearray(CHUNK))
         for file in files:

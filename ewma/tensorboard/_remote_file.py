@@ -1,0 +1,150 @@
+"""A file of one of fsspec's file systems, read like one on the disk."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from threading import Lock
+
+    from _typeshed import WriteableBuffer
+
+# Bytes a request: the time they take is well above that of the request itself, and a file for each
+# thread is held in memory so far.
+BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePath:
+    """Where a file is: its file system, its name there, and who may read from it.
+
+    `lock` is held by whoever reads from a file system that is not for several threads at once.
+    """
+
+    file_system: Any
+    name: str
+    lock: Lock | None
+
+
+class RemoteFile(io.RawIOBase):
+    """A remote file, a block of it at a time. Whatever goes wrong is an `OSError`.
+
+    `size` is None if there is no telling.
+    """
+
+    def __init__(self, path: RemotePath, listed_size: int) -> None:
+        self._path = path
+        self._done = 0
+        if path.lock is not None:
+            path.lock.acquire()
+        try:
+            self._file = self._open(BLOCK)
+        except BaseException:
+            self._unlock()
+            super().close()
+            raise
+        self.size: int | None = getattr(self._file, "size", listed_size)
+
+    def close(self) -> None:
+        """Close it, and let the next thread read."""
+        if not self.closed:
+            try:
+                self._file.close()
+            finally:
+                self._unlock()
+        super().close()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read what there is, at most as much as the buffer holds; 0 at the end."""
+        view = memoryview(buffer)
+        data = self._read(len(view))
+        view[: len(data)] = data
+        if not data and self.size is not None:
+            self.size = min(self.size, self._done)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go forward, which needs a request only beyond the block that is there."""
+        assert whence == os.SEEK_CUR
+        try:
+            with system_errors():
+                self._file.seek(offset, os.SEEK_CUR)
+            self._done += offset
+        except OSError as error:
+            if not isinstance(error.__cause__, ValueError):
+                raise
+            self._pass_over(offset)  # it comes as a stream
+        return self._done
+
+    def _open(self, block: int) -> Any:
+        with system_errors():
+            return self._path.file_system.open(self._path.name, "rb", block_size=block)
+
+    def _read(self, count: int) -> bytes:
+        try:
+            with system_errors():
+                data: bytes = self._file.read(count)
+        except OSError as error:
+            if isinstance(error.__cause__, ValueError) and "range requests" in str(error):
+                # A server that knows no ranges gives the whole file, once.
+                self._reopen(0)
+            elif error.errno == errno.EBUSY and self._done == 0:
+                # It was replaced after it was listed.
+                self._path.file_system.invalidate_cache()
+                self._reopen(BLOCK)
+            else:
+                raise
+            with system_errors():
+                data = self._file.read(count)
+        self._done += len(data)
+        return data
+
+    def _reopen(self, block: int) -> None:
+        self._file.close()
+        self._file = self._open(block)
+        done, self._done = self._done, 0
+        self._pass_over(done)
+        self.size = self._file.size
+
+    def _pass_over(self, count: int) -> None:
+        while count > 0 and (data := self._read(min(count, BLOCK))):
+            count -= len(data)
+
+    def _unlock(self) -> None:
+        if self._path.lock is not None:
+            self._path.lock.release()
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """Make an `OSError` of whatever a file system raises: each has exceptions of its own."""
+    try:
+        yield
+    except Exception as error:
+        shown = _system_error(error)
+        if shown is error:
+            raise
+        raise shown from error
+
+
+def _system_error(error: Exception) -> OSError:
+    aiohttp = sys.modules.get("aiohttp")
+    causes = () if aiohttp is None else (aiohttp.ClientError, TimeoutError)
+    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, causes):
+        # Whatever goes wrong, fsspec's http says that the file is not there, and why in the cause.
+        error = error.__cause__
+    status = getattr(error, "status", None)
+    if status in (404, 410):
+        return FileNotFoundError(errno.ENOENT, f"HTTP status {status}")
+    if status in (401, 403, 407):
+        return PermissionError(errno.EACCES, f"HTTP status {status}")
+    if isinstance(error, OSError) and str(error):
+        return error
+    return OSError(f"{type(error).__name__}: {error}")

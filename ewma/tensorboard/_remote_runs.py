@@ -1,0 +1,239 @@
+"""From URLs to runs and their event files, through fsspec."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from ewma.tensorboard._files import EventFile, Run, _is_event_file, _no_event_files
+from ewma.tensorboard._problems import UNREADABLE, Problem, as_text, unreadable
+from ewma.tensorboard._remote_file import RemotePath, system_errors
+
+_CACHES = ("simplecache", "filecache", "blockcache")
+"""Links of a chained URL that have the path of the next one."""
+
+
+def remote_runs(
+    urls: Sequence[str],
+    options: Mapping[str, Any],
+    report: Callable[[Problem], None],
+    *,
+    shares: bool,
+) -> list[Run]:
+    """Find the event files in files, folders, trees of folders and globs that are elsewhere.
+
+    As `find_runs` does it; `shares`: there are no other paths beside them.
+    """
+    try:
+        import fsspec  # noqa: F401
+    except ImportError:
+        message = "URLs are read through fsspec, which is not there: pip install 'ewma[remote]'."
+        report(Problem(", ".join(urls), None, message, UNREADABLE, ImportError))
+        return []
+    tops: list[_Top] = []
+    for url in urls:
+        try:
+            tops += _tops(url, options)
+        except OSError as error:
+            report(_unavailable(url, error))
+    shared = _shared_folder(tops) if shares else None
+    found = [(top, info) for top in tops for info in _event_files(top, report)]
+    found.sort(key=lambda pair: _base_name(pair[1]["name"]))
+    runs: dict[tuple[Any, str], Run] = {}
+    locks: dict[Any, threading.Lock] = {}
+    seen: set[tuple[Any, str]] = set()
+    for top, info in found:
+        file_system, name = top.file_system, info["name"]
+        if (file_system, name) in seen:
+            continue
+        seen.add((file_system, name))
+        folder = _folder(name)
+        if (file_system, folder) not in runs:
+            run_name = top.url(folder) if shared is None else _below(folder, shared)
+            runs[file_system, folder] = Run(as_text(run_name))
+        # fsspec's async file systems are made for many calls at once, and no others.
+        lock = None if file_system.async_impl else locks.setdefault(file_system, threading.Lock())
+        path = RemotePath(file_system, name, lock)
+        runs[file_system, folder].files.append(EventFile(top.url(name), info["size"] or 0, path))
+    return list(runs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """A file or folder that a URL names, and how the URLs of what is in it are written."""
+
+    file_system: Any
+    info: dict[str, Any]
+    chain: tuple[str, str, str]  # the URL, and what stands before and after it
+    path: str  # what the file system calls that URL
+
+    @property
+    def name(self) -> str:
+        name: str = self.info["name"]
+        return name
+
+    @property
+    def is_folder(self) -> bool:
+        # All that fsspec's http knows is a file. A folder ends with a slash or is a page of links.
+        is_page = self.info.get("mimetype") == "text/html" or self.name.endswith("/")
+        return self.info["type"] == "directory" or is_page
+
+    def url(self, name: str) -> str:
+        """Return the URL of something in the file system."""
+        before, url, after = self.chain
+        inside = name.removeprefix(self.path).strip("/")
+        return before + (f"{url.rstrip('/')}/{inside}" if inside else url) + after
+
+
+def _tops(url: str, options: Mapping[str, Any]) -> list[_Top]:
+    """Return what the URL names, or what it matches as a pattern if it is not there."""
+    from fsspec.core import url_to_fs
+
+    with system_errors():
+        # An archive may be another one by now than when it was opened before.
+        file_system, path = url_to_fs(url, skip_instance_cache="::" in url, **options)
+        file_system.invalidate_cache()
+    before, link, after = _links(url)
+    try:
+        with system_errors():
+            info = file_system.info(path)
+        return [_Top(file_system, {**info, "name": path}, (before, link, after), path)]
+    except FileNotFoundError:
+        magic = _magic(link)
+        if magic < 0:
+            raise
+        root = link[: link.rindex("/", 0, magic) + 1]
+        with system_errors():
+            found = file_system.glob(path, detail=True)
+            root_path = file_system._strip_protocol(root)
+        if not found:
+            raise
+    return [
+        _Top(file_system, {**info, "name": name}, (before, root, after), root_path)
+        for name, info in sorted(found.items())
+    ]
+
+
+def _links(url: str) -> tuple[str, str, str]:
+    """Return the link of a chained URL that has the path, and what stands before and after it."""
+    links = url.split("::")
+    at = next((i for i, link in enumerate(links) if link not in _CACHES), 0)
+    link = links[at] if "://" in links[at] else links[at] + "://"
+    return (
+        "".join(f"{part}::" for part in links[:at]),
+        link,
+        "".join(f"::{part}" for part in links[at + 1 :]),
+    )
+
+
+def _magic(link: str) -> int:
+    """Return where the first wildcard is, or -1. What follows ``?`` in http is a query."""
+    found = re.search(r"[*[]" if link.startswith("http") else r"[*?[]", link)
+    return -1 if found is None else found.start()
+
+
+def _event_files(top: _Top, report: Callable[[Problem], None]) -> Iterator[dict[str, Any]]:
+    """Yield the file itself, or the event files in the tree of folders."""
+    if not top.is_folder:
+        yield top.info
+        return
+    explained = False
+
+    def explain(folder: str, error: OSError) -> None:
+        nonlocal explained
+        explained = True
+        report(unreadable(top.url(folder), error))
+
+    for info in _walk(top.file_system, top.name, explain):
+        if info["type"] != "directory" and _is_event_file(_base_name(info["name"])):
+            explained = True
+            yield info
+    if not explained:
+        report(_no_event_files(top.url(top.name)))
+
+
+def _walk(
+    file_system: Any, top: str, report: Callable[[str, OSError], None]
+) -> Iterator[dict[str, Any]]:
+    """Yield all that is below a folder."""
+    from fsspec.asyn import AsyncFileSystem
+
+    own = getattr(type(file_system), "_find", None)
+    if own not in (None, AsyncFileSystem._find):
+        # It is an object store that lists a whole tree at once.
+        try:
+            with system_errors():
+                found = file_system.find(top, detail=True)
+        except OSError as error:
+            report(top, error)
+        else:
+            yield from found.values()
+        return
+    stack = [top]
+    while stack:
+        folder = stack.pop()
+        try:
+            with system_errors():
+                entries = file_system.ls(folder, detail=True)
+        except OSError as error:
+            report(folder, error)
+            continue
+        yield from entries
+        stack += (entry["name"] for entry in entries if entry["type"] == "directory")
+
+
+def _shared_folder(tops: Sequence[_Top]) -> list[str] | None:
+    """Return the names down to the deepest folder above all, if they are in one file system."""
+    if len({top.file_system for top in tops}) != 1:
+        return None
+    folders = [_parts(top.name if top.is_folder else _folder(top.name)) for top in tops]
+    shared = 0
+    for names in zip(*folders, strict=False):
+        if len(set(names)) > 1:
+            break
+        shared += 1
+    return folders[0][:shared]
+
+
+def _below(folder: str, shared: list[str]) -> str:
+    return "/".join(_parts(folder)[len(shared) :]) or "."
+
+
+def _parts(name: str) -> list[str]:
+    """Return the names of the folders that lead to a file or folder, and its own."""
+    inside = _plain(name).strip("/")
+    return inside.split("/") if inside else []
+
+
+def _folder(name: str) -> str:
+    return _without_query(name).rstrip("/").rpartition("/")[0]
+
+
+def _base_name(name: str) -> str:
+    return _plain(name).rstrip("/").rpartition("/")[2]
+
+
+def _plain(name: str) -> str:
+    """Return a name as people write it: fsspec's http calls things by their URLs."""
+    return unquote(_without_query(name)) if name.startswith(("http://", "https://")) else name
+
+
+def _without_query(name: str) -> str:
+    return name.partition("?")[0] if name.startswith(("http://", "https://")) else name
+
+
+def _unavailable(url: str, error: OSError) -> Problem:
+    """Say why a URL cannot be opened, which may be for want of a package."""
+    cause = error.__cause__
+    if not isinstance(cause, ImportError):
+        return unreadable(url, error)
+    module = getattr(cause.__cause__, "name", None) or cause.name
+    if module is None:
+        return Problem(url, None, f"{cause}; install what is missing.", UNREADABLE, ImportError)
+    package = module.partition(".")[0]
+    message = f"this needs {package}, which is not there: pip install {package}."
+    return Problem(url, None, message, UNREADABLE, ImportError)

@@ -1,0 +1,28 @@
+"""Paths that are URLs, as text."""
+
+from __future__ import annotations
+
+import os
+import re
+
+# A scheme of one letter is a drive of Windows'. With `::`, one file system stands on another.
+_URL = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:(//|:.*://)", re.IGNORECASE | re.DOTALL)
+
+NO_FOLLOWING = (
+    "only files on this machine's disks can be followed; read a URL again and again, or follow a "
+    "copy of it that is kept up to date"
+)
+
+
+def is_url(path: str) -> bool:
+    """Return whether `path` leads off this machine's disks. What is there on them is no URL."""
+    return _URL.match(path) is not None and not os.path.lexists(path)
+
+
+def local_path(path: str) -> str:
+    """Return the path that a ``file://`` URL stands for, and any other as it is."""
+    if path[:7].lower() != "file://":
+        return path
+    from urllib.request import url2pathname
+
+    return url2pathname(path[7:].removeprefix("localhost"))
