@@ -37,10 +37,12 @@ def read_event_file(
     path = file.path
     done = 0
     left = 0
+    before = file.size
     shrunk_to: int | None = None
     failure: OSError | None = None
     try:
         with file.open() as stream:
+            before = max(before, _size(stream) or 0)
             size = len(buffer)
             while count := stream.readinto(buffer[:size]):
                 size = min(2 * size, len(buffer))
@@ -59,7 +61,7 @@ def read_event_file(
                 advance(count)
                 if ends:
                     break
-            shrunk_to = _shrunk_to(stream, max(file.size, done))
+            shrunk_to = _shrunk_to(stream, max(before, done))
     except OSError as error:
         failure = error
     for problem in damage(path, reader):
@@ -67,7 +69,7 @@ def read_event_file(
     if failure is not None:
         report(unreadable(path, failure, done or None))
     elif shrunk_to is not None:
-        report(_shrunk(path, max(file.size, done), shrunk_to))
+        report(_shrunk(path, max(before, done), shrunk_to))
     elif done == 0:
         report(Problem(path, None, "the file is empty; read it again later.", UNREADABLE))
     elif not reader.stopped and reader.needed > 0:

@@ -18,6 +18,9 @@ CHUNK = 1 << 18
 # With less to read for each of them, threads cost more than they save.
 _BYTES_PER_THREAD = 1 << 20
 
+# Seconds for all threads together to end in.
+_PATIENCE = 1.0
+
 
 class ReadFile(NamedTuple):
     """What was found in a file."""
@@ -60,11 +63,12 @@ def _side_by_side(
     advance: Callable[[int], None],
 ) -> Generator[ReadFile]:
     import threading
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
+    from queue import SimpleQueue
 
-    local = threading.local()
     lock = threading.Lock()
     stop = threading.Event()
+    todo: SimpleQueue[tuple[EventFile, Future[ReadFile]] | None] = SimpleQueue()
 
     def tell(count: int) -> None:
         if stop.is_set():
@@ -72,23 +76,37 @@ def _side_by_side(
         with lock:
             advance(count)
 
-    def read(file: EventFile) -> ReadFile:
-        if not hasattr(local, "buffer"):
-            local.buffer = memoryview(bytearray(CHUNK))
-        return _read(file, local.buffer, wanted_tag, verify, tell)
+    def work() -> None:
+        buffer = memoryview(bytearray(CHUNK))
+        while (task := todo.get()) is not None and not stop.is_set():
+            file, future = task
+            try:
+                future.set_result(_read(file, buffer, wanted_tag, verify, tell))
+            except BaseException as error:
+                future.set_exception(error)
+            del task, file, future  # what was read is not kept for as long as it takes to wait
 
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
     # A few files ahead and no more: what was read waits in memory for those before it.
     ahead: deque[Future[ReadFile]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for file in files:
-                ahead.append(pool.submit(read, file))
-                if len(ahead) > 2 * threads:
-                    yield ahead.popleft().result()
-            while ahead:
+    try:
+        for file in files:
+            ahead.append(Future())
+            todo.put((file, ahead[-1]))
+            if len(ahead) > 2 * threads:
                 yield ahead.popleft().result()
-        finally:
-            stop.set()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        stop.set()
+        # One that waits for a server that is silent is left behind; nobody may wait for it.
+        patience = None if all(file.remote is None for file in files) else _PATIENCE / threads
+        for worker in workers:
+            todo.put(None)
+        for worker in workers:
+            worker.join(patience)
 
 
 def _read(

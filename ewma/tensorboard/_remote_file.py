@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # thread is held in memory so far.
 BLOCK = 1 << 22
 
+_STATUS = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError, 410: FileNotFoundError}
+
 
 @dataclass(frozen=True, slots=True)
 class RemotePath:
@@ -66,8 +68,8 @@ class RemoteFile(io.RawIOBase):
         view = memoryview(buffer)
         data = self._read(len(view))
         view[: len(data)] = data
-        if not data and self.size is not None:
-            self.size = min(self.size, self._done)
+        if not data and self.size is not None and self._done < self.size:
+            self.size = self._size_now()
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
@@ -84,8 +86,10 @@ class RemoteFile(io.RawIOBase):
         return self._done
 
     def _open(self, block: int) -> Any:
+        # Of fsspec's ways to read ahead, the only one that asks for nothing twice.
+        cache = {"cache_type": "readahead"} if self._path.lock is None else {}
         with system_errors():
-            return self._path.file_system.open(self._path.name, "rb", block_size=block)
+            return self._path.file_system.open(self._path.name, block_size=block, **cache)
 
     def _read(self, count: int) -> bytes:
         try:
@@ -111,11 +115,20 @@ class RemoteFile(io.RawIOBase):
         self._file = self._open(block)
         done, self._done = self._done, 0
         self._pass_over(done)
-        self.size = self._file.size
+        if self._file.size is not None:
+            self.size = self._file.size
 
     def _pass_over(self, count: int) -> None:
         while count > 0 and (data := self._read(min(count, BLOCK))):
             count -= len(data)
+
+    def _size_now(self) -> int:
+        try:
+            with system_errors():
+                self._path.file_system.invalidate_cache()
+                return int(self._path.file_system.info(self._path.name)["size"])
+        except OSError:
+            return self._done
 
     def _unlock(self) -> None:
         if self._path.lock is not None:
@@ -141,10 +154,9 @@ def _system_error(error: Exception) -> OSError:
         # Whatever goes wrong, fsspec's http says that the file is not there, and why in the cause.
         error = error.__cause__
     status = getattr(error, "status", None)
-    if status in (404, 410):
-        return FileNotFoundError(errno.ENOENT, f"HTTP status {status}")
-    if status in (401, 403, 407):
-        return PermissionError(errno.EACCES, f"HTTP status {status}")
+    if isinstance(status, int):
+        kind = _STATUS.get(status, OSError)
+        return kind(errno.EIO, f"HTTP status {status}")
     if isinstance(error, OSError) and str(error):
         return error
     return OSError(f"{type(error).__name__}: {error}")

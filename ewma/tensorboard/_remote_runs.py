@@ -35,12 +35,22 @@ def remote_runs(
         report(Problem(", ".join(urls), None, message, UNREADABLE, ImportError))
         return []
     tops: list[_Top] = []
+    folders: list[tuple[Any, str]] = []
     for url in urls:
         try:
-            tops += _tops(url, options)
+            file_system, path = _file_system(url, options)
         except OSError as error:
             report(_unavailable(url, error))
-    shared = _shared_folder(tops) if shares else None
+            continue
+        try:
+            here = _tops(url, file_system, path)
+        except OSError as error:
+            report(unreadable(url, error))
+            folders.append((file_system, _folder(path)))
+        else:
+            tops += here
+            folders += ((file_system, top.folder) for top in here)
+    shared = _shared_folder(folders) if shares else None
     found = [(top, info) for top in tops for info in _event_files(top, report)]
     found.sort(key=lambda pair: _base_name(pair[1]["name"]))
     runs: dict[tuple[Any, str], Run] = {}
@@ -82,21 +92,31 @@ class _Top:
         is_page = self.info.get("mimetype") == "text/html" or self.name.endswith("/")
         return self.info["type"] == "directory" or is_page
 
+    @property
+    def folder(self) -> str:
+        return self.name if self.is_folder else _folder(self.name)
+
     def url(self, name: str) -> str:
         """Return the URL of something in the file system."""
         before, url, after = self.chain
         inside = name.removeprefix(self.path).strip("/")
-        return before + (f"{url.rstrip('/')}/{inside}" if inside else url) + after
+        between = "/" if inside and not url.endswith("/") else ""
+        return before + url + between + inside + after
 
 
-def _tops(url: str, options: Mapping[str, Any]) -> list[_Top]:
-    """Return what the URL names, or what it matches as a pattern if it is not there."""
+def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return where to look, and under what name."""
     from fsspec.core import url_to_fs
 
     with system_errors():
         # An archive may be another one by now than when it was opened before.
         file_system, path = url_to_fs(url, skip_instance_cache="::" in url, **options)
         file_system.invalidate_cache()
+    return file_system, path
+
+
+def _tops(url: str, file_system: Any, path: str) -> list[_Top]:
+    """Return what the URL names, or what it matches as a pattern if it is not there."""
     before, link, after = _links(url)
     try:
         with system_errors():
@@ -186,17 +206,17 @@ def _walk(
         stack += (entry["name"] for entry in entries if entry["type"] == "directory")
 
 
-def _shared_folder(tops: Sequence[_Top]) -> list[str] | None:
+def _shared_folder(folders: Sequence[tuple[Any, str]]) -> list[str] | None:
     """Return the names down to the deepest folder above all, if they are in one file system."""
-    if len({top.file_system for top in tops}) != 1:
+    if len({file_system for file_system, _ in folders}) != 1:
         return None
-    folders = [_parts(top.name if top.is_folder else _folder(top.name)) for top in tops]
+    paths = [_parts(folder) for _, folder in folders]
     shared = 0
-    for names in zip(*folders, strict=False):
+    for names in zip(*paths, strict=False):
         if len(set(names)) > 1:
             break
         shared += 1
-    return folders[0][:shared]
+    return paths[0][:shared]
 
 
 def _below(folder: str, shared: list[str]) -> str:

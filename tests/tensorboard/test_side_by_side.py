@@ -4,7 +4,6 @@ import random
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -118,17 +117,17 @@ def test_files_under_way_are_left_where_they_are(tmp_path, threads, monkeypatch)
     (tmp_path / "1.tfevents").write_bytes(record(event(1, simple("a", 2))))
     (tmp_path / "2.tfevents").write_bytes(record(event(1, simple("b", 2))) * 30_000)
     unwanted = threading.Event()
-    leave, left = ThreadPoolExecutor.__exit__, _event_file._left
+    join, left = threading.Thread.join, _event_file._left
 
-    def leaving(*args):
+    def joining(*args):
         unwanted.set()
-        return leave(*args)
+        return join(*args)
 
     def waiting(*args):
         assert unwanted.wait(60)
         return left(*args)
 
-    monkeypatch.setattr(ThreadPoolExecutor, "__exit__", leaving)
+    monkeypatch.setattr(threading.Thread, "join", joining)
     monkeypatch.setattr(_event_file, "_left", waiting)
     (run,) = find_runs([str(tmp_path)], pytest.fail)
     counts = []
@@ -160,7 +159,7 @@ def test_memory_stays_below_twice_the_columns(tmp_path):
     program = """
 import resource, sys
 from ewma.tensorboard._read import load_scalars
-import concurrent.futures.thread
+import concurrent.futures
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
 columns, _ = load_scalars(sys.argv[1])
