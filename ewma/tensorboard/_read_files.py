@@ -103,7 +103,7 @@ def _side_by_side(
         stop.set()
         # One that waits for a server that is silent is left behind; nobody may wait for it.
         patience = None if all(file.remote is None for file in files) else _PATIENCE / threads
-        for worker in workers:
+        for _ in workers:
             todo.put(None)
         for worker in workers:
             worker.join(patience)

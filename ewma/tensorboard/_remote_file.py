@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 # thread is held in memory so far.
 BLOCK = 1 << 22
 
-_STATUS = {401: PermissionError, 403: PermissionError, 404: FileNotFoundError, 410: FileNotFoundError}
+_STATUS = {
+    401: PermissionError,
+    403: PermissionError,
+    404: FileNotFoundError,
+    410: FileNotFoundError,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,10 @@ class RemoteFile(io.RawIOBase):
             return self._path.file_system.open(self._path.name, block_size=block, **cache)
 
     def _read(self, count: int) -> bytes:
+        left = (self.size or 0) - self._done
+        if self._path.lock is not None and 1 < left <= count:
+            # An archive that is damaged gives nothing together with the last byte.
+            count = left - 1
         try:
             with system_errors():
                 data: bytes = self._file.read(count)

@@ -67,8 +67,8 @@ def remote_runs(
             runs[file_system, folder] = Run(as_text(run_name))
         # fsspec's async file systems are made for many calls at once, and no others.
         lock = None if file_system.async_impl else locks.setdefault(file_system, threading.Lock())
-        path = RemotePath(file_system, name, lock)
-        runs[file_system, folder].files.append(EventFile(top.url(name), info["size"] or 0, path))
+        remote = RemotePath(file_system, name, lock)
+        runs[file_system, folder].files.append(EventFile(top.url(name), info["size"] or 0, remote))
     return list(runs.values())
 
 
@@ -108,9 +108,10 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return where to look, and under what name."""
     from fsspec.core import url_to_fs
 
+    if "::" in url:  # an archive may be another one by now than when it was opened before
+        options = {"skip_instance_cache": True, **options}
     with system_errors():
-        # An archive may be another one by now than when it was opened before.
-        file_system, path = url_to_fs(url, skip_instance_cache="::" in url, **options)
+        file_system, path = url_to_fs(url, **options)
         file_system.invalidate_cache()
     return file_system, path
 

@@ -31,10 +31,10 @@ class LogServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self):  # noqa: N802
+            def do_HEAD(self):
                 server._answer(self)
 
-            def do_GET(self):  # noqa: N802
+            def do_GET(self):
                 server._answer(self)
 
             def log_message(self, *_):

@@ -1,6 +1,5 @@
 """Files in memory, in archives, and on web and S3 servers: all as on the disk."""
 
-import os
 import re
 import zipfile
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-from event_writer import curve, event, event_file, message, record, simple
+from bucket import bucket
+from event_writer import curve, event, event_file, message, record
 from hypothesis import given
 from hypothesis import strategies as st
 from log_server import LogServer
@@ -65,18 +65,8 @@ def on_a_server_without_ranges(files, _):
 
 @contextmanager
 def in_a_bucket(files, _):
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
-    store = fsspec.filesystem("s3", skip_instance_cache=True)
-    store.mkdir("bucket")
-    for name, data in files.items():
-        store.pipe(f"bucket/logs/{name}", data)
-    yield lambda path: f"s3://bucket/logs{path}"
-    server.stop()
+    with bucket({f"logs/{name}": data for name, data in files.items()}):
+        yield lambda path: f"s3://bucket/logs{path}"
 
 
 PLACES = [in_memory, in_zip, on_a_web_server, on_a_server_without_ranges, in_a_bucket]
@@ -106,12 +96,8 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module", params=PLACES, ids=lambda place: place.__name__)
 def elsewhere(request, tree, tmp_path_factory):
     """Put the folder elsewhere and return what makes a URL of a path in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-            patch.setenv(name, "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", "")
-        with request.param(contents(tree), tmp_path_factory.mktemp("zip")) as url:
-            yield url
+    with request.param(contents(tree), tmp_path_factory.mktemp("zip")) as url:
+        yield url
 
 
 def read(*paths, **options):
