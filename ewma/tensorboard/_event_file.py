@@ -41,7 +41,7 @@ def read_event_file(
     shrunk_to: int | None = None
     failure: OSError | None = None
     try:
-        with file.open() as stream:
+        with _open(file) as stream:
             before = max(before, _size(stream) or 0)
             size = len(buffer)
             while count := stream.readinto(buffer[:size]):
@@ -74,6 +74,12 @@ def read_event_file(
         report(Problem(path, None, "the file is empty; read it again later.", UNREADABLE))
     elif not reader.stopped and reader.needed > 0:
         report(_cut_off(path, reader.offset, done + max(left, 0) - reader.offset))
+
+
+def _open(file: EventFile) -> io.RawIOBase:
+    if file.remote is not None:
+        return RemoteFile(file.remote, file.size)
+    return open(file.path, "rb", buffering=0)  # noqa: PTH123
 
 
 def _left(file: io.RawIOBase, done: int) -> int:

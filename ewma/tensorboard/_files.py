@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import glob
-import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ewma.tensorboard._problems import UNREADABLE, Problem, as_text, unreadable
-from ewma.tensorboard._remote_file import RemoteFile, RemotePath
 from ewma.tensorboard._url import is_url
+
+if TYPE_CHECKING:
+    from ewma.tensorboard._remote_file import RemotePath
 
 
 class EventFile(NamedTuple):
@@ -23,12 +24,6 @@ class EventFile(NamedTuple):
     path: str
     size: int
     remote: RemotePath | None = None
-
-    def open(self) -> io.RawIOBase:
-        """Open it for reading, without a buffer of its own."""
-        if self.remote is not None:
-            return RemoteFile(self.remote, self.size)
-        return open(self.path, "rb", buffering=0)  # noqa: PTH123
 
 
 @dataclass(slots=True)
