@@ -208,9 +208,12 @@ def main(
 ) -> None:
     """Smooth the scalars in TensorBoard's event files.
 
-    PATH is an event file, a run's folder, a tree of runs or a glob pattern, or a URL of one: s3://,
-    gs://, https://, zip://runs::logs.zip. Every run and tag is smoothed on its own, with a
-    bias-corrected exponential moving average.
+    PATH is an event file, a run's folder, a tree of runs or a glob pattern. Every run and tag is
+    smoothed on its own, with a bias-corrected exponential moving average.
+
+    PATH may be a URL: s3://, gs://, https://, zip://runs::logs.zip and the like need
+    pip install 'ewma[remote]'. Options for them come from the environment: AWS_ENDPOINT_URL,
+    FSSPEC_S3='{"anon": true}'.
 
     On a terminal a table comes out, in a pipe CSV, and with -o a file. PATTERN is a shell pattern
     for the whole name, such as 'loss*'.

@@ -108,11 +108,9 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return where to look, and under what name."""
     from fsspec.core import url_to_fs
 
-    if "::" in url:  # an archive may be another one by now than when it was opened before
-        options = {"skip_instance_cache": True, **options}
     with system_errors():
         file_system, path = url_to_fs(url, **options)
-        file_system.invalidate_cache()
+        file_system.invalidate_cache()  # it may have been listed long ago
     return file_system, path
 
 
@@ -124,10 +122,10 @@ def _tops(url: str, file_system: Any, path: str) -> list[_Top]:
             info = file_system.info(path)
         return [_Top(file_system, {**info, "name": path}, (before, link, after), path)]
     except FileNotFoundError:
-        magic = _magic(link)
-        if magic < 0:
+        magic = re.search(r"[*?[]", link)
+        if magic is None:
             raise
-        root = link[: link.rindex("/", 0, magic) + 1]
+        root = link[: link.rindex("/", 0, magic.start()) + 1]
         with system_errors():
             found = file_system.glob(path, detail=True)
             root_path = file_system._strip_protocol(root)
@@ -149,12 +147,6 @@ def _links(url: str) -> tuple[str, str, str]:
         link,
         "".join(f"::{part}" for part in links[at + 1 :]),
     )
-
-
-def _magic(link: str) -> int:
-    """Return where the first wildcard is, or -1. What follows ``?`` in http is a query."""
-    found = re.search(r"[*[]" if link.startswith("http") else r"[*?[]", link)
-    return -1 if found is None else found.start()
 
 
 def _event_files(top: _Top, report: Callable[[Problem], None]) -> Iterator[dict[str, Any]]:

@@ -168,13 +168,14 @@ class TestChanges:
         assert (problem.path, problem.exit_code) == ("s3://bucket/c/tfevents", DAMAGED)
         assert "was replaced while it was read" in problem.message
 
-    def test_a_second_look_is_a_fresh_one(self):
+    @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/*", "s3://bucket/*/tfe*"])
+    def test_a_second_look_is_a_fresh_one(self, url):
         with bucket({"a/tfevents": POINT}) as store:
-            assert len(ewma.read_scalars("s3://bucket")) == 1
+            assert len(ewma.read_scalars(url)) == 1
             other = type(store)(skip_instance_cache=True)
             other.pipe("bucket/a/tfevents", POINT * 2)
             other.pipe("bucket/b/tfevents", POINT)
-            assert len(ewma.read_scalars("s3://bucket", restarts="keep")) == 3
+            assert len(ewma.read_scalars(url, restarts="keep")) == 3
 
 
 class TestArchives:
@@ -327,6 +328,19 @@ class TestBlocks:
         parts = [part for _, _, part in server.asked if part]
         assert max(last - first for first, last in parts) < (1 << 12) + (1 << 10)
         assert [first for first, _ in parts] == [0, *(last + 1 for _, last in parts[:-1])]
+
+    @pytest.mark.usefixtures("small_blocks")
+    def test_images_in_a_stream_are_passed_over(self):
+        data = MANY + IMAGE * 3 + POINT
+        with LogServer({"tfevents": data}, ranges=False) as server:
+            columns, problems = load_scalars(server.url, restarts="keep")
+        assert len(columns) == 2001
+        assert not problems
+
+    def test_a_bucket_is_listed_at_once(self, monkeypatch):
+        with bucket({f"{run}/tfevents": POINT for run in range(20)}) as store:
+            monkeypatch.setattr(store, "ls", None)
+            assert len(ewma.read_scalars("s3://bucket")) == 20
 
     @pytest.mark.usefixtures("small_blocks")
     def test_images_are_not_asked_for(self):
