@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from bucket import bucket
 from event_writer import curve, event, event_file, message, record
+from google_bucket import google_bucket
 from hypothesis import given
 from hypothesis import strategies as st
 from log_server import LogServer
@@ -69,7 +70,20 @@ def in_a_bucket(files, _):
         yield lambda path: f"s3://bucket/logs{path}"
 
 
-PLACES = [in_memory, in_zip, on_a_web_server, on_a_server_without_ranges, in_a_bucket]
+@contextmanager
+def in_a_google_bucket(files, _):
+    with google_bucket({f"logs/{name}": data for name, data in files.items()}):
+        yield lambda path: f"gs://bucket/logs{path}"
+
+
+PLACES = [
+    in_memory,
+    in_zip,
+    on_a_web_server,
+    on_a_server_without_ranges,
+    in_a_bucket,
+    in_a_google_bucket,
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What goes wrong on the way to files that are elsewhere."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import fsspec
 import pytest
 from bucket import bucket
 from command import MAIN, call, python, surroundings
+from command import run as run_command
 from event_writer import curve, event, event_file, message, record, simple
 from log_server import LogServer
 
@@ -101,6 +103,15 @@ class TestAnswers:
             assert len(server.headers) > 5
             assert {headers["Authorization"] for headers in server.headers} == {"me"}
 
+    def test_a_bucket_that_is_not_for_everybody(self):
+        with bucket({"tfevents": POINT}):
+            assert len(ewma.read_scalars("s3://bucket", storage_options={"anon": False})) == 1
+            with pytest.raises(PermissionError, match="s3://bucket/tfevents: no permission"):
+                ewma.read_scalars("s3://bucket", storage_options={"anon": True})
+            result = run_command("s3://bucket", env=surroundings(FSSPEC_S3='{"anon": true}'))
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert "error: s3://bucket/tfevents: no permission to read it" in result.err
+
     def test_storage_options_that_nothing_takes(self, memory):
         with pytest.raises(OSError, match=r"s3://b/x: .*TypeError.*unexpected"):
             ewma.read_scalars("s3://b/x", storage_options={"nonsense": 1})
@@ -168,14 +179,14 @@ class TestChanges:
         assert (problem.path, problem.exit_code) == ("s3://bucket/c/tfevents", DAMAGED)
         assert "was replaced while it was read" in problem.message
 
-    @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/*", "s3://bucket/*/tfe*"])
-    def test_a_second_look_is_a_fresh_one(self, url):
+    def test_a_second_look_is_a_fresh_one(self):
+        urls = ("s3://bucket", "s3://bucket/*", "s3://bucket/a/tfevents")
         with bucket({"a/tfevents": POINT}) as store:
-            assert len(ewma.read_scalars(url)) == 1
             other = type(store)(skip_instance_cache=True)
+            assert [len(ewma.read_scalars(url)) for url in urls] == [1, 1, 1]
             other.pipe("bucket/a/tfevents", POINT * 2)
             other.pipe("bucket/b/tfevents", POINT)
-            assert len(ewma.read_scalars(url, restarts="keep")) == 3
+            assert [len(ewma.read_scalars(url, restarts="keep")) for url in urls] == [3, 3, 2]
 
 
 class TestArchives:
@@ -199,12 +210,14 @@ class TestArchives:
 
     def test_no_archive(self, archive):
         archive.write_bytes(b"no zip")
-        with pytest.raises(OSError, match=rf"zip://::{archive}: .*BadZipFile"):
+        with pytest.raises(OSError, match=f"zip://::{re.escape(str(archive))}: .*BadZipFile"):
             ewma.read_scalars(f"zip://::{archive}")
 
     def test_missing(self, archive):
         archive.unlink()
-        with pytest.raises(FileNotFoundError, match=f"zip://::{archive}: there is no such file"):
+        with pytest.raises(
+            FileNotFoundError, match=f"zip://::{re.escape(str(archive))}: there is no"
+        ):
             ewma.read_scalars(f"zip://::{archive}")
 
 
@@ -296,6 +309,7 @@ class TestSideBySide:
         assert len(columns) == 24 * 2000
         assert not problems
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to send there")
     @pytest.mark.parametrize("files", [1, 3])
     def test_an_interrupt_does_not_wait_for_a_silent_server(self, files):
         asked, over = threading.Event(), threading.Event()
