@@ -27,7 +27,7 @@ from ewma.tensorboard._duplicates import DuplicateStepError
 from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 from ewma.tensorboard._read import load_scalars
-from ewma.tensorboard._url import NO_FOLLOWING, is_url
+from ewma.tensorboard._url import NO_FOLLOWING, NO_WRITING, is_url, local_path
 
 if TYPE_CHECKING:
     from ewma._aggregate_report import Smoothing
@@ -239,7 +239,9 @@ def main(
         refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if is_auto and band is not None:
         refuse("--band is as wide as one beta says: give --beta a number, or leave out --band.")
-    output = None if given_output is None else Output.of(given_output)
+    if given_output is not None and is_url(given_output):
+        refuse(f"-o {shown(given_output)}: {NO_WRITING}.")
+    output = None if given_output is None else Output.of(local_path(given_output))
     if force and output is None:
         refuse("--force replaces a file: add -o FILE, or leave it out.")
     if list_only and output is not None:

@@ -13,6 +13,8 @@ NO_FOLLOWING = (
     "copy of it that is kept up to date"
 )
 
+NO_WRITING = "output goes to this machine's disks; write it here, and copy it there"
+
 
 def is_url(path: str) -> bool:
     """Return whether `path` leads off this machine's disks. What is there on them is no URL."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ewma._output_file import make_folders, write_together
 from ewma.tensorboard._columns import Codes, Rows, ScalarColumns
 from ewma.tensorboard._records import Dtype, records
+from ewma.tensorboard._url import NO_WRITING, is_url, local_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,9 +80,9 @@ def write_scalars(
     FileExistsError
         If a folder has event files already, and `force` is false. Nothing is written then.
     ValueError
-        If a column is missing, a run's name leads out of `logdir` or is none that the system has
-        folders for, two runs have one folder, a tag is no text that UTF-8 can hold, a row has no
-        run, tag or whole step, or `dtype` is neither. Nothing is written then.
+        If `logdir` is a URL, a column is missing, a run's name leads out of `logdir` or is none
+        that the system has folders for, two runs have one folder, a tag is no text that UTF-8 can
+        hold, a row has no run, tag or whole step, or `dtype` is neither. Nothing is written then.
     OSError
         If a file cannot be written. None is then.
 
@@ -105,9 +106,12 @@ def write_scalars(
             f"frame must have the columns {', '.join((*_NEEDED, column))}; received one without "
             f"{', '.join(missing)}"
         )
+    folder = local_path(os.fspath(logdir))
+    if is_url(folder):
+        raise ValueError(f"{folder}: {NO_WRITING}")
     suffix = SMOOTHED if column == "smoothed" else ""
     return write_event_files(
-        _columns(frame, column), Path(logdir), suffix=suffix, dtype=dtype, force=force
+        _columns(frame, column), Path(folder), suffix=suffix, dtype=dtype, force=force
     )
 
 

@@ -60,6 +60,10 @@ def test_file_urls(tmp_path):
         assert len(ewma.read_scalars(path)) == 10
     assert len(list(ewma.follow(url, stop_when_idle=0))) == 10
     assert call(url).out == call(folder).out
+    assert call(url, "-o", f"{tmp_path.as_uri()}/x.csv").code == 0
+    assert (tmp_path / "x.csv").is_file()
+    (written,) = ewma.write_scalars(ewma.read_scalars(url), f"{url}/out")
+    assert written.is_relative_to(folder / "out")
     missing = (tmp_path / "missing").as_uri()
     with pytest.raises(FileNotFoundError, match="missing: there is no such file"):
         ewma.read_scalars(missing)
@@ -72,6 +76,19 @@ def test_following_is_for_local_files():
     result = call("--follow", "logs", "s3://bucket/logs")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.startswith("ewma-smooth: error: s3://bucket/logs: only files on")
+
+
+@pytest.mark.parametrize("output", ["s3://bucket/x.csv", "s3://bucket/logs/", "s3://bucket/logs"])
+def test_writing_is_for_local_files(tmp_path, monkeypatch, output):
+    (tmp_path / "tfevents").write_bytes(POINTS)
+    monkeypatch.chdir(tmp_path)
+    result = call("tfevents", "-o", output)
+    expected = f"ewma-smooth: error: -o {output}: output goes to this machine's disks; "
+    assert result.code == 2
+    assert result.err.startswith(expected)
+    with pytest.raises(ValueError, match=r"s3://bucket/logs: output goes to this machine's disks"):
+        ewma.write_scalars(ewma.read_scalars("tfevents"), "s3://bucket/logs")
+    assert [path.name for path in tmp_path.iterdir()] == ["tfevents"]
 
 
 @pytest.mark.parametrize("read", [ewma.read_scalars, ewma.smooth_scalars])
