@@ -16,6 +16,8 @@ from ewma.tensorboard._remote_file import RemotePath, system_errors
 _CACHES = ("simplecache", "filecache", "blockcache")
 """Links of a chained URL that have the path of the next one."""
 
+_LISTED_TOGETHER = 16
+
 
 def remote_runs(
     urls: Sequence[str],
@@ -186,17 +188,39 @@ def _walk(
         else:
             yield from found.values()
         return
-    stack = [top]
-    while stack:
-        folder = stack.pop()
+    folders = [top]
+    while folders:
+        batch, folders = folders[:_LISTED_TOGETHER], folders[_LISTED_TOGETHER:]
+        for folder, entries in zip(batch, _listings(file_system, batch), strict=True):
+            if isinstance(entries, OSError):
+                report(folder, entries)
+                continue
+            yield from entries
+            folders += (entry["name"] for entry in entries if entry["type"] == "directory")
+
+
+def _listings(file_system: Any, folders: list[str]) -> Iterator[list[dict[str, Any]] | OSError]:
+    """Yield what is in each folder, or why it cannot be listed."""
+    import asyncio
+
+    from fsspec.asyn import sync
+
+    async def together() -> list[Any]:
+        listings = (file_system._ls(folder, detail=True) for folder in folders)
+        return await asyncio.gather(*listings, return_exceptions=True)
+
+    listings = sync(file_system.loop, together) if file_system.async_impl else None
+    for at, folder in enumerate(folders):
         try:
             with system_errors():
-                entries = file_system.ls(folder, detail=True)
+                if listings is None:
+                    yield file_system.ls(folder, detail=True)
+                elif isinstance(listings[at], BaseException):
+                    raise listings[at]
+                else:
+                    yield listings[at]
         except OSError as error:
-            report(folder, error)
-            continue
-        yield from entries
-        stack += (entry["name"] for entry in entries if entry["type"] == "directory")
+            yield error
 
 
 def _shared_folder(folders: Sequence[tuple[Any, str]]) -> list[str] | None:
