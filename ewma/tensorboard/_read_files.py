@@ -12,6 +12,7 @@ from ewma.tensorboard._event_file import Verify, read_event_file
 from ewma.tensorboard._files import EventFile
 from ewma.tensorboard._name_filter import NameFilter
 from ewma.tensorboard._problems import Problem
+from ewma.tensorboard._remote_file import WEB_CONNECTIONS
 
 # The chunk stays in the processor's cache between the disk and the parser.
 CHUNK = 1 << 18
@@ -40,8 +41,10 @@ def read_files(
     `advance` is told the bytes of each chunk, by one thread at a time.
     """
     size = sum(file.size for file in files if file.remote is None)
-    waiting = sum(file.remote is not None and file.remote.lock is None for file in files)
-    threads = max(thread_limit(size // _BYTES_PER_THREAD), waiting_thread_limit(waiting))
+    waiting = [file.remote for file in files if file.remote is not None and not file.remote.lock]
+    most = WEB_CONNECTIONS if any(path.is_on_the_web for path in waiting) else len(waiting)
+    waiting_threads = waiting_thread_limit(min(most, len(waiting)))
+    threads = max(thread_limit(size // _BYTES_PER_THREAD), waiting_threads)
     threads = min(len(files), threads)
     if threads <= 1:
         buffer = memoryview(bytearray(CHUNK))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # thread is held in memory so far.
 BLOCK = 1 << 22
 
+# Small web servers, such as Python's own, let five wait, and a sixth for a second or more.
+WEB_CONNECTIONS = 4
+
 _STATUS = {
     401: PermissionError,
     403: PermissionError,
@@ -38,6 +41,11 @@ class RemotePath:
     file_system: Any
     name: str
     lock: Lock | None
+
+    @property
+    def is_on_the_web(self) -> bool:
+        """Whether a web server has it: only there names are URLs."""
+        return self.name.startswith(("http://", "https://"))
 
 
 class RemoteFile(io.RawIOBase):

@@ -11,12 +11,10 @@ from urllib.parse import unquote
 
 from ewma.tensorboard._files import EventFile, Run, _is_event_file, _no_event_files
 from ewma.tensorboard._problems import UNREADABLE, Problem, as_text, unreadable
-from ewma.tensorboard._remote_file import RemotePath, system_errors
+from ewma.tensorboard._remote_file import WEB_CONNECTIONS, RemotePath, system_errors
 
 _CACHES = ("simplecache", "filecache", "blockcache")
 """Links of a chained URL that have the path of the next one."""
-
-_LISTED_TOGETHER = 16
 
 
 def remote_runs(
@@ -190,7 +188,7 @@ def _walk(
         return
     folders = [top]
     while folders:
-        batch, folders = folders[:_LISTED_TOGETHER], folders[_LISTED_TOGETHER:]
+        batch, folders = folders[:WEB_CONNECTIONS], folders[WEB_CONNECTIONS:]
         for folder, entries in zip(batch, _listings(file_system, batch), strict=True):
             if isinstance(entries, OSError):
                 report(folder, entries)
