@@ -71,7 +71,8 @@ class RemoteFile(io.RawIOBase):
         """Close it, and let the next thread read."""
         if not self.closed:
             try:
-                self._file.close()
+                with system_errors():
+                    self._file.close()
             finally:
                 self._unlock()
         super().close()
