@@ -156,7 +156,7 @@ def smooth(
     if (
         times is None
         and by is None
-        and threads is None
+        and (threads is None or (type(threads) is int and threads >= 1))
         and alpha is None
         and com is None
         and span is None

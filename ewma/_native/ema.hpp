@@ -19,6 +19,7 @@
 
 #include "double2.hpp"
 #include "ema_kernel.hpp"
+#include "gaps.hpp"
 #include "powers.hpp"
 #include "scale.hpp"
 #include "stream_kernel.hpp"
@@ -161,45 +162,37 @@ class Series {
   template <typename T>
   std::size_t over_gaps(const T* x, T* y, std::size_t n) {
     if (options_.ignore_na || !options_.debias)
-      return close_up(x, y, n < kGathered ? n : kGathered);
+      return between_gaps(x, y, n < kGathered ? n : kGathered);
     if (n < kBlock || powers_->beta < kPolishBelow) return 0;
     return scaled() ? decay_over<true>(x, y) : decay_over<false>(x, y);
-  }
-
-  // a or b, without a branch that nobody could foresee.
-  template <typename T>
-  static T either(bool first, T a, T b) {
-    using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
-    Bits bits_a, bits_b;
-    std::memcpy(&bits_a, &a, sizeof a);
-    std::memcpy(&bits_b, &b, sizeof b);
-    bits_a = (bits_a & -Bits{first}) | (bits_b & ~-Bits{first});
-    std::memcpy(&a, &bits_a, sizeof a);
-    return a;
   }
 
   // If the clock stops over gaps, the samples between them, side by side, are a series without any.
   // If it does not, a mean that is not debiased counts what is missing as zero.
   template <typename T>
-  std::size_t close_up(const T* x, T* y, std::size_t n) {
-    T samples[kGathered + 1];  // behind the mean before them
-    const bool zeros = !options_.ignore_na, fill = options_.fill;
-    std::size_t count = 0, good = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const bool is_good = std::fabs(x[i]) <= kLargest;
-      samples[count + 1] = either(is_good, x[i], T(0));
-      count += is_good | zeros;
-      good += is_good;
+  std::size_t between_gaps(const T* x, T* y, std::size_t n) {
+    T samples[1 + kGathered + kBehind];  // behind the mean before them
+    const bool zeros = !options_.ignore_na;
+    std::size_t good = 0;
+    if (zeros) {
+      for (std::size_t i = 0; i < n; ++i) {
+        samples[1 + i] = either(is_there(x[i]), x[i], T(0));
+        good += is_there(x[i]);
+      }
+    } else {
+      good = close_up(x, x, n, samples + 1);
     }
     if (good == n) return 0;
     samples[0] = static_cast<T>(bounded(mean_.hi * scale_->out));
-    run(samples + 1, y == nullptr ? nullptr : samples + 1, count);
+    run(samples + 1, y == nullptr ? nullptr : samples + 1, zeros ? n : good);
     gaps_ += n - good;
     if (y == nullptr) return n;
-    for (std::size_t i = 0, last = 0; i < n; ++i) {
-      const bool is_good = std::fabs(x[i]) <= kLargest;
-      last += is_good | zeros;
-      y[i] = either(is_good | fill, samples[last], x[i]);
+    if (zeros) {
+      for (std::size_t i = 0; i < n; ++i) {
+        y[i] = either(is_there(x[i]) | options_.fill, samples[1 + i], x[i]);
+      }
+    } else {
+      open_up(x, samples, n, options_.fill, y);
     }
     return n;
   }
@@ -212,7 +205,7 @@ class Series {
     double sample[kBlock], there[kBlock], means[kBlock];
     for (int j = 0; j < kBlock; ++j) {
       const double x_j = static_cast<double>(x[j]);
-      const bool is_good = std::fabs(x_j) <= kLargest;
+      const bool is_good = is_there(x_j);
       there[j] = either(is_good, 1.0, 0.0);
       sample[j] = either(is_good, kScaled ? x_j * scale_->in : x_j, mean_.hi);
     }
@@ -240,13 +233,14 @@ class Series {
     largest_ = largest;
     gaps_ += kBlock - static_cast<std::size_t>(count);
     if (y != nullptr) {
-      double last = mean_.hi;
-      for (int j = 0; j < kBlock; ++j) {
-        const bool is_there = there[j] != 0.0;
-        last = either(is_there, means[j], last);
-        const T mean = static_cast<T>(kScaled ? bounded(last * scale_->out) : last);
-        y[j] = either(is_there | options_.fill, mean, x[j]);
+      T all[kBlock], closed[1 + kBlock + kBehind];
+      for (int j = 0; j < kBlock; j += kLanes) {
+        const Lanes mean = load(means + j);
+        store(all + j, kScaled ? bounded(scale_->out * mean) : mean);
       }
+      closed[0] = static_cast<T>(kScaled ? bounded(mean_.hi * scale_->out) : mean_.hi);
+      close_up(x, all, kBlock, closed + 1);
+      open_up(x, closed, kBlock, options_.fill, y);
     }
     const Double2 power = powers_->power(kBlock);
     weight_ = add(multiply(power, weight_), {weights.last(), 0.0});

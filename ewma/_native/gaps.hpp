@@ -1,0 +1,106 @@
+// Series with samples missing, closed up and opened again: without a branch a sample, which nobody
+// could foresee.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "lanes.hpp"
+#include "scale.hpp"
+
+namespace ewma {
+namespace EWMA_ISA {
+
+// What may be read and written behind the samples that are there.
+constexpr std::size_t kBehind = 2 * kLanes;
+
+template <typename T>
+bool is_there(T x) {
+  return std::fabs(x) <= kLargest;
+}
+
+// a or b.
+template <typename T>
+T either(bool first, T a, T b) {
+  using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+  Bits bits_a, bits_b;
+  std::memcpy(&bits_a, &a, sizeof a);
+  std::memcpy(&bits_b, &b, sizeof b);
+  bits_a = (bits_a & -Bits{first}) | (bits_b & ~-Bits{first});
+  std::memcpy(&a, &bits_a, sizeof a);
+  return a;
+}
+
+#if defined(EWMA_EIGHT_LANES)
+inline unsigned which_are_there(const Lanes& x) {
+  return _mm512_cmp_pd_mask(magnitude(x), all_lanes(kLargest), _CMP_LE_OQ);
+}
+
+// For each of 8 samples, of which bits say whether they are there, how many are up to it, a byte
+// each.
+struct Counts {
+  std::uint64_t up_to[256];
+  constexpr Counts() : up_to() {
+    for (unsigned bits = 0; bits < 256; ++bits) {
+      std::uint64_t count = 0;
+      for (unsigned j = 0; j < 8; ++j) {
+        count += bits >> j & 1;
+        up_to[bits] |= count << 8 * j;
+      }
+    }
+  }
+};
+constexpr Counts kCounts;
+#endif
+
+// Moves those of n values whose sample x is there to `to`, side by side; returns how many.
+template <typename T>
+std::size_t close_up(const T* x, const T* values, std::size_t n, T* to) {
+  std::size_t count = 0, i = 0;
+#if defined(EWMA_EIGHT_LANES)
+  if constexpr (std::is_same<T, double>::value) {
+    for (; i + kLanes <= n; i += kLanes) {
+      const unsigned there = which_are_there(load(x + i));
+      store(to + count, _mm512_maskz_compress_pd(there, load(values + i)));
+      count += __builtin_popcount(there);
+    }
+  }
+#endif
+  for (; i < n; ++i) {
+    to[count] = values[i];
+    count += is_there(x[i]);
+  }
+  return count;
+}
+
+// The way back: means[0] is the mean before, the others those of the samples that are there. What
+// is missing stays as it is, or with `fill` is the mean before it. y may be x.
+template <typename T>
+void open_up(const T* x, const T* means, std::size_t n, bool fill, T* y) {
+  std::size_t last = 0, i = 0;
+#if defined(EWMA_EIGHT_LANES)
+  if constexpr (std::is_same<T, double>::value) {
+    for (; i + kLanes <= n; i += kLanes) {
+      const Lanes sample = load(x + i);
+      const unsigned there = which_are_there(sample);
+      const __m512i from =
+          _mm512_cvtepu8_epi64(_mm_cvtsi64_si128(static_cast<long long>(kCounts.up_to[there])));
+      const Lanes mean =
+          _mm512_permutex2var_pd(load(means + last), from, load(means + last + kLanes));
+      store(y + i, fill ? mean : (Lanes)_mm512_mask_mov_pd(sample, there, mean));
+      last += __builtin_popcount(there);
+    }
+  }
+#endif
+  for (; i < n; ++i) {
+    const bool there = is_there(x[i]);
+    last += there;
+    y[i] = either(there | fill, means[last], x[i]);
+  }
+}
+
+}  // namespace EWMA_ISA
+}  // namespace ewma
