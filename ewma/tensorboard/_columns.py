@@ -275,9 +275,7 @@ def _pieces(kept: npt.NDArray[np.bool_]) -> list[slice | npt.NDArray[np.intp]]:
     ]
 
 
-def _close_up(
-    array: npt.NDArray[T], pieces: list[slice | npt.NDArray[np.intp]]
-) -> npt.NDArray[T]:
+def _close_up(array: npt.NDArray[T], pieces: list[slice | npt.NDArray[np.intp]]) -> npt.NDArray[T]:
     done = 0
     for piece in pieces:
         part = array[piece]
