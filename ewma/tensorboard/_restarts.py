@@ -84,7 +84,7 @@ def drop_overtaken(builder: ColumnsBuilder, sessions: Sequence[Session]) -> int:
     lowest = np.full(builder.tag_count, _HIGHEST)
     from_step = _HIGHEST  # the lowest of these
     # A step as high as that of a tag that is not replaced at all: only then it matters which are.
-    extreme = parts[-1].reached == _HIGHEST
+    extreme = int(step.max()) == _HIGHEST
     replaces = np.zeros(builder.tag_count, bool)
     lowest_start: int | None = None
     for rows, start, reached in reversed(parts):
