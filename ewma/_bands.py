@@ -24,7 +24,7 @@ def check_band(band: Any) -> None:
     if not (is_width or (isinstance(band, str) and band in BANDS)):
         raise ValueError(
             f"band must be one of {', '.join(map(repr, BANDS))}, or a number of standard "
-            f"deviations above 0, got {band!r}"
+            f"deviations above 0, received {band!r}"
         )
 
 

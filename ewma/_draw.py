@@ -147,7 +147,7 @@ def draw(
     ['loss', 'accuracy']
     """
     if not curves:
-        raise ValueError("there must be at least one curve to draw, got none")
+        raise ValueError("there must be at least one curve to draw, received none")
     panels: dict[str, list[Curve | Band]] = {}
     for curve in curves:
         panels.setdefault(curve.tag, []).append(curve)

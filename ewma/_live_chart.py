@@ -104,8 +104,9 @@ class LiveChart:
         head = [self._head(width)]
         if not runs:
             return [*head, Text("waiting for scalars", style="dim"), *notes]
-        if len(runs) > 1 and height >= 2 * _HEIGHT:
-            head += _legend(runs, width)
+        legend = _legend(runs, width) if len(runs) > 1 else []
+        if height - len(head) - len(legend) - len(notes) >= _HEIGHT:
+            head += legend
         tags = sorted(
             tag for tag, curves in self._curves.items() if not curves.keys().isdisjoint(runs)
         )

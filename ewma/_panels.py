@@ -52,11 +52,11 @@ def given_axes(axes: Axes | Iterable[Axes], count: int) -> list[Axes]:
     places = [axes] if isinstance(axes, Axes) else list(np.ravel(np.asarray(axes, dtype=object)))
     for place in places:
         if not isinstance(place, Axes):
-            raise TypeError(f"axes must be matplotlib Axes, got {type(place).__name__}")
+            raise TypeError(f"axes must be matplotlib Axes, received {type(place).__name__}")
     if len(places) != count:
         raise ValueError(
-            f"axes must be as many as the panels, one a tag: got {len(places)} axes for {count} "
-            "panels"
+            "axes must be as many as the panels, one a tag: received "
+            f"{len(places)} axes for {count} panels"
         )
     return places
 

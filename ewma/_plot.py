@@ -96,7 +96,7 @@ def plot(
     array([3. , 1. , 2. , 1.5])
     """
     if x not in X_KINDS:
-        raise ValueError(f"x must be one of {', '.join(map(repr, X_KINDS))}, got {x!r}")
+        raise ValueError(f"x must be one of {', '.join(map(repr, X_KINDS))}, received {x!r}")
     if band is not None:
         check_band(band)
     options = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
@@ -118,7 +118,7 @@ def plot(
     if x != "step":
         raise ValueError(
             f"x={x!r} needs a DataFrame of scalars, with the columns run, tag, step, wall_time and "
-            f"value, got {type(data).__name__}; leave x out to draw against the index"
+            f"value, received {type(data).__name__}; leave x out to draw against the index"
         )
     decay = decay or {"beta": DEFAULT_BETA}
     tz = None
@@ -151,7 +151,7 @@ def spread(
     if not decay or decay.get("beta") == "auto":
         raise ValueError(
             "band needs how much to forget, which its deviation is of: give one of beta, alpha, "
-            f"com, span and halflife, got {decay or 'none of them'}"
+            f"com, span and halflife, received {decay or 'none of them'}"
         )
     return width * std(values, **decay)
 
@@ -229,7 +229,7 @@ def _scalar_curves(
     """Cut a DataFrame of scalars into curves; without a decay its column smoothed is taken."""
     if x != "step" and "wall_time" not in frame.columns:
         raise ValueError(
-            f"x={x!r} needs the column wall_time (seconds since 1970), got the columns "
+            f"x={x!r} needs the column wall_time (seconds since 1970), received the columns "
             f"{', '.join(map(str, frame.columns))}; use x='step'"
         )
     # The versions of a resumed training, where they are told apart, are a curve each.
@@ -239,7 +239,9 @@ def _scalar_curves(
         for (tag, run, *_), rows in frame.groupby(names, sort=False, observed=True, dropna=False)
     ]
     if not groups:
-        raise ValueError("data must have at least one scalar to draw, got a DataFrame without rows")
+        raise ValueError(
+            "data must have at least one scalar to draw, received a DataFrame without rows"
+        )
     times = [
         _series_values(rows["wall_time"]) if x != "step" else np.empty(0) for *_, rows in groups
     ]
@@ -264,7 +266,9 @@ def _bands(frame: pd.DataFrame, decay: dict[str, Any], kind: AnyBand) -> list[Ba
         edges = band_edges(kind, mean, std, low, high)
         bands.append(Band(str(run), str(tag), rows["step"].to_numpy(), edges[0], mean, edges[1]))
     if not bands:
-        raise ValueError("data must have at least one group to draw, got a DataFrame without rows")
+        raise ValueError(
+            "data must have at least one group to draw, received a DataFrame without rows"
+        )
     return bands
 
 
@@ -289,27 +293,34 @@ def _frame_columns(frame: pd.DataFrame) -> list[tuple[str, NDArray[np.float64]]]
     ]
     if not columns:
         found = ", ".join(f"{n} ({t})" for n, t in zip(frame.columns, frame.dtypes, strict=True))
-        raise TypeError(f"data must have a column of real numbers to draw, got {found or 'none'}")
+        raise TypeError(
+            f"data must have a column of real numbers to draw, received {found or 'none'}"
+        )
     return columns
 
 
 def _series_values(series: pd.Series[Any]) -> NDArray[np.float64]:
     if series.dtype.kind in "cmM":  # numpy would drop the imaginary part, or count nanoseconds
-        raise TypeError(f"data must hold real numbers, got a Series of {series.dtype}")
+        raise TypeError(f"data must hold real numbers, received a Series of {series.dtype}")
     try:
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"data must hold real numbers, got a Series of {series.dtype}") from error
+        raise TypeError(
+            f"data must hold real numbers, received a Series of {series.dtype}"
+        ) from error
 
 
 def _array_columns(data: ArrayLike) -> list[tuple[str, NDArray[np.float64]]]:
     """Return an array's columns, named by their numbers; a single curve has no name."""
     array = np.asarray(data)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"data must hold real numbers, got {type(data).__name__} of {array.dtype}")
+        raise TypeError(
+            f"data must hold real numbers, received {type(data).__name__} of {array.dtype}"
+        )
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
         raise ValueError(
-            f"data must have one dimension, or two with a curve a column, got shape {array.shape}"
+            "data must have one dimension, or two with a curve a column; received shape "
+            f"{array.shape}"
         )
     array = array.astype(np.float64)
     if array.ndim == 1:

@@ -71,7 +71,12 @@ class _Beta(click.ParamType[float | str]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float | str:
-        return "auto" if value == "auto" else click.FLOAT.convert(value, param, ctx)
+        if value == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'.", param, ctx)
 
 
 @click.command(

@@ -143,7 +143,11 @@ def _summary(scalars: Smoothed, rows: Rows) -> _Summary:
 
 def series_list(columns: ScalarColumns) -> str:
     """Return a line a run and tag, with the number of points, separated by tabs."""
-    lines = ["run\ttag\tpoints"]
+    versions = columns.segment
+    lines = ["run\ttag\tpoints" if versions is None else "run\ttag\tsegment\tpoints"]
     for run, tag, rows in columns.series():
-        lines.append(f"{shown(run)}\t{shown(tag)}\t{len(columns.step[rows])}")
+        cells = [shown(run), shown(tag)]
+        if versions is not None:
+            cells.append(str(versions[rows][0]))
+        lines.append("\t".join([*cells, str(len(columns.step[rows]))]))
     return "\n".join(lines) + "\n"

@@ -168,7 +168,9 @@ def test_bands_and_dates():
 
 @pytest.mark.parametrize("band", ["min-max", 0, -1.0, True, float("nan"), float("inf")])
 def test_band_is_a_kind_or_a_width(band):
-    rule = "band must be one of 'std', 'range', or a number of standard deviations above 0, got"
+    rule = (
+        "band must be one of 'std', 'range', or a number of standard deviations above 0, received"
+    )
     for data in (ewma.aggregate(scalars()), [1.0, 2.0]):
         with pytest.raises(ValueError, match=rule):
             plot(data, band=band)

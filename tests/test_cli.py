@@ -372,7 +372,7 @@ class TestOptions:
             ("--com", "-1", "must be at least 0; received -1.0."),
             ("--span", "0.5", "must be at least 1; received 0.5."),
             ("--halflife", "0", "must be above 0; received 0.0."),
-            ("--beta", "a\nb", r"'a\nb' is not a valid float. See ewma-smooth --help."),
+            ("--beta", "a\nb", r"'a\nb' is neither a number nor 'auto'. See ewma-smooth --help."),
         ],
     )
     def test_bad_decay(self, one, option, value, rule):

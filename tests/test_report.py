@@ -283,6 +283,12 @@ class TestSummary:
         scalars = smoothed([1, 2], ["a\tb\nc", "=x"], ["r"])
         assert series_list(scalars.columns) == ("run\ttag\tpoints\nr\ta\\tb\\nc\t2\nr\t=x\t2\n")
 
+    def test_versions_told_apart(self):
+        one, steps = np.zeros(3, np.int8), np.array([0, 1, 1])
+        times, segment = np.zeros(3), np.array([0, 0, 1], np.int32)
+        columns = ScalarColumns(["r"], ["t"], one, one, steps, times, times, segment)
+        assert series_list(columns) == "run\ttag\tsegment\tpoints\nr\tt\t0\t2\nr\tt\t1\t1\n"
+
 
 def rendered(scalars, width):
     stream = Stream()

@@ -20,9 +20,6 @@ class EventDecoder {
  public:
   // Takes the message in; false if any part of it is malformed. It is used until `commit` returns.
   bool parse(Bytes message, Tags& tags) {
-    Tag* const expected = tags.last()->next;
-    one_ = expected != nullptr && is_one_more(message, *expected) ? expected : nullptr;
-    if (one_ != nullptr) return true;
     values_.clear();
     read_.clear();
     last_ = tags.last();
@@ -68,18 +65,12 @@ class EventDecoder {
 
   // Whether it is nothing but points of tags that are not wanted, as known from earlier ones.
   bool is_left_out() const {
-    if (one_ != nullptr) return !one_->wanted;
     const auto left_out = [](const Value& v) { return v.tag != nullptr && !v.tag->wanted; };
     return !values_.empty() && std::all_of(values_.begin(), values_.end(), left_out);
   }
 
   // Adds the event's points or what it says of the session.
   void commit(Tags& tags, Columns& columns, Sessions& sessions) {
-    if (one_ != nullptr) {
-      tags.found(*one_);
-      push(*one_, number_, columns);
-      return;
-    }
     for (const Value& value : values_) {
       if (value.tag != nullptr) {
         tags.found(*value.tag);
@@ -99,10 +90,6 @@ class EventDecoder {
 
   static constexpr std::uint32_t kStart = 1;  // SessionLog.SessionStatus
 
-  // Wall time and a step of nine bytes, which is as far as `is_one_more` reads without looking
-  // where the message ends.
-  static constexpr std::size_t kShortest = 9 + 1 + 9;
-
   // One that has its tag's form, or else one that had to be read.
   struct Value {
     Tag* tag;
@@ -110,36 +97,6 @@ class EventDecoder {
     Bytes bytes;
     std::size_t read;
   };
-
-  // Whether the event is as nearly all are: wall time, step, and one value in the tag's form.
-  bool is_one_more(Bytes message, const Tag& tag) {
-    const std::uint8_t* p = message.data;
-    const std::uint8_t* const end = p + message.size;
-    if (message.size < kShortest || p[0] != field(1, kFixed64)) return false;
-    wall_time_ = bit_cast<double>(load_le<std::uint64_t>(p + 1));
-    p += 9;
-    step_ = 0;
-    if (p[0] == field(2, kVarint)) {
-      std::uint64_t step = 0;
-      unsigned shift = 0;
-      do {
-        if (shift == 63) return false;  // what is negative is rare
-        step |= static_cast<std::uint64_t>(*++p & 0x7F) << shift;
-        shift += 7;
-      } while (*p >= 0x80);
-      ++p;
-      step_ = static_cast<std::int64_t>(step);
-    }
-    const auto left = static_cast<std::uint32_t>(end - p);
-    if (left < 4 || left > 2 + 127) return false;
-    const std::uint32_t heads =
-        field(5, kBytes) | (left - 2) << 8 | field(1, kBytes) << 16 | (left - 4) << 24;
-    if (load_le<std::uint32_t>(p) != heads) return false;
-    const Bytes value{p + 4, left - 4};
-    if (!tag.form.fits(value)) return false;
-    number_ = tag.form.number(value);
-    return true;
-  }
 
   bool summary(Bytes message) {
     Message in(message);
@@ -152,7 +109,7 @@ class EventDecoder {
       const Bytes bytes = in.bytes();
       last_ = last_ == nullptr ? nullptr : last_->next;
       if (last_ != nullptr && last_->form.fits(bytes)) {
-        values_.push_back({last_, last_->form.number(bytes), bytes, 0});
+        values_.push_back({last_, last_->form.number(bytes.data), bytes, 0});
       } else {
         last_ = nullptr;
         SummaryValue& value = read_.emplace_back();
@@ -204,8 +161,6 @@ class EventDecoder {
   // Both are kept between events, so that an event allocates nothing.
   std::vector<Value> values_;
   std::vector<SummaryValue> read_;
-  Tag* one_ = nullptr;  // the tag of an event that is as nearly all are, and its number
-  double number_ = 0;
   Tag* last_ = nullptr;  // the tag of the value before, where it is known already
   Member member_ = Member::kOther;
   std::uint64_t status_ = 0;

@@ -16,6 +16,7 @@
 #include "crc32c.hpp"
 #include "event_decoder.hpp"
 #include "event_prefix.hpp"
+#include "one_scalar.hpp"
 #include "sessions.hpp"
 #include "tags.hpp"
 
@@ -50,6 +51,12 @@ class EventReader {
   // length claims.
   void feed(const std::uint8_t* p, std::size_t n) {
     while (n > 0 && !stopped_) {
+      if (arrived_ == 0) {
+        const std::size_t used = read_expected(p, n);
+        p += used;
+        n -= used;
+        if (n == 0) break;
+      }
       const std::size_t used = passing_        ? pass_over(p, n)
                                : arrived_ == 0 ? read_in_place(p, n)
                                                : collect(p, n);
@@ -95,7 +102,37 @@ class EventReader {
   // Protobuf's own limit. Whatever is longer is no Event, and is not kept while it arrives.
   static constexpr std::uint64_t kLongestEvent = 0x7FFFFFFF;
 
-  // The three ways to use a chunk's bytes return how many they have used.
+  // The four ways to use a chunk's bytes return how many they have used.
+
+  // Reads records as long as each is what followed the one before last time. Whatever is different
+  // is left as it is: nothing here decides what a record means.
+  std::size_t read_expected(const std::uint8_t* const chunk, std::size_t n) {
+    const std::uint8_t* p = chunk;
+    OneScalar scalar;
+    while (Tag* const tag = tags_.last()->next) {
+      const std::size_t left = n - static_cast<std::size_t>(p - chunk);
+      if (left < kHeader + OneScalar::kMostBeside + tag->form.size() + kFooter) break;
+      const auto size = load_le<std::uint64_t>(p);
+      if (size >= kLengthChecks.size() || load_le<std::uint32_t>(p + 8) != kLengthChecks[size]) {
+        break;
+      }
+      const std::uint8_t* const data = p + kHeader;
+      if (!scalar.read(data, static_cast<std::size_t>(size), tag->form)) break;
+      const bool check = verify_ == Verify::kAll || (verify_ == Verify::kScalars && tag->wanted);
+      if (check && load_le<std::uint32_t>(data + size) !=
+                       masked(crc32c(data, static_cast<std::size_t>(size)))) {
+        break;
+      }
+      tags_.go_on();
+      if (tag->wanted) {
+        columns_.push({tag->number, scalar.step, scalar.wall_time, scalar.number});
+      }
+      p = data + size + kFooter;
+    }
+    const auto used = static_cast<std::size_t>(p - chunk);
+    offset_ += used;
+    return used;
+  }
 
   // At the beginning of a record. It is kept if it goes on beyond the chunk.
   std::size_t read_in_place(const std::uint8_t* p, std::size_t n) {

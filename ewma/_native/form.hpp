@@ -33,20 +33,23 @@ class Form {
 
   void forget() { size_ = kNone; }
 
+  // Of the values that fit; larger than any if none does.
+  std::size_t size() const { return size_; }
+
   // Whether the value is the same but for its number, and so means the same.
-  bool fits(Bytes value) const {
-    if (value.size != size_) return false;
+  bool fits(Bytes value) const { return value.size == size_ && fits(value.data); }
+
+  // As that, of a value that is known to have the size.
+  bool fits(const std::uint8_t* value) const {
     const Word* expected = words_.data();
-    std::uint64_t different = 0;
     for (std::size_t i = 0; i + kWord <= size_; i += kWord, ++expected) {
-      different |= (word(value.data + i) ^ expected->bits) & expected->mask;
+      if (((word(value + i) ^ expected->bits) & expected->mask) != 0) return false;
     }
-    different |= (word(value.data + size_ - kWord) ^ expected->bits) & expected->mask;
-    return different == 0;
+    return ((word(value + size_ - kWord) ^ expected->bits) & expected->mask) == 0;
   }
 
-  double number(Bytes value) const {
-    const std::uint8_t* const p = value.data + number_at_;
+  double number(const std::uint8_t* value) const {
+    const std::uint8_t* const p = value + number_at_;
     return is_double_ ? bit_cast<double>(load_le<std::uint64_t>(p))
                       : static_cast<double>(bit_cast<float>(load_le<std::uint32_t>(p)));
   }
@@ -54,7 +57,7 @@ class Form {
  private:
   static constexpr std::size_t kWord = sizeof(std::uint64_t);
   static constexpr std::size_t kLongest = 512;
-  static constexpr std::size_t kNone = ~std::size_t{0};
+  static constexpr std::size_t kNone = ~std::size_t{0} / 2;
 
   struct Word {
     std::uint64_t bits;

@@ -50,6 +50,9 @@ class Tags {
     last_ = &tag;
   }
 
+  // As `find`, of what followed the last tag.
+  void go_on() { last_ = last_->next; }
+
   // The tag found last; before any, one that has no name.
   Tag* last() { return last_; }
 

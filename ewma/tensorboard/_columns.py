@@ -90,13 +90,14 @@ class ScalarColumns:
 
         The arrays are closed up in place: fresh ones would take longer to get than to fill.
         """
-        self.run, self.run_names = _with_points(_close_up(self.run, rows), self.run_names)
-        self.tag, self.tag_names = _with_points(_close_up(self.tag, rows), self.tag_names)
-        self.step = _close_up(self.step, rows)
-        self.wall_time = _close_up(self.wall_time, rows)
-        self.value = _close_up(self.value, rows)
+        pieces = _pieces(rows)
+        self.run, self.run_names = _with_points(_close_up(self.run, pieces), self.run_names)
+        self.tag, self.tag_names = _with_points(_close_up(self.tag, pieces), self.tag_names)
+        self.step = _close_up(self.step, pieces)
+        self.wall_time = _close_up(self.wall_time, pieces)
+        self.value = _close_up(self.value, pieces)
         if self.segment is not None:
-            self.segment = _close_up(self.segment, rows)
+            self.segment = _close_up(self.segment, pieces)
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame) -> ScalarColumns:
@@ -140,11 +141,13 @@ class Session(NamedTuple):
 class ColumnsBuilder:
     """Joins the points of one file after the other, without ever holding them twice.
 
-    Where sessions begin it tells in `sessions`.
+    Where sessions begin it tells in `sessions`; `drop` takes rows of the run back that was added
+    last, while they are still in the processor's cache.
     """
 
     def __init__(self) -> None:
         self.sessions: list[Session] = []
+        self._dropped = False
         self._names: dict[str, int] = {}
         self._runs: list[tuple[str, int]] = []
         self._share = 0.0
@@ -191,6 +194,33 @@ class ColumnsBuilder:
         self._wall_time[start:end] = wall_time
         self._value[start:end] = value
 
+    @property
+    def tag_count(self) -> int:
+        """How many names `since` counts in."""
+        return len(self._names)
+
+    def since(self, row: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Return tag and step of the rows from one on."""
+        # The parser's step is a `long long`, which NumPy's fast loops do not take for an int64.
+        return self._tag[row : self._rows], self._step[row : self._rows].view(np.int64)
+
+    def drop(self, row: int, kept: npt.NDArray[np.bool_]) -> None:
+        """Keep, of the rows from one on, which is where the last run begins, those that are true.
+
+        What `sessions` tells of that run is no longer so.
+        """
+        pieces = _pieces(kept)
+        for column in (self._tag, self._step, self._wall_time, self._value):
+            _close_up(column[row : self._rows], pieces)
+        left, undone = int(np.count_nonzero(kept)), 0
+        while undone < len(kept):
+            name, rows = self._runs.pop()
+            undone += rows
+        if left > 0:
+            self._runs.append((name, left))
+        self._rows = row + left
+        self._dropped = True
+
     def finish(self) -> ScalarColumns:
         """Return what was added; nothing can be added afterwards."""
         run_names = sorted({name for name, _ in self._runs})
@@ -203,12 +233,16 @@ class ColumnsBuilder:
             np.array([run_code[name] for name, _ in self._runs], code_type(len(run_names))),
             [rows for _, rows in self._runs],
         )
+        tag: Codes = _looked_up(
+            np.array(tag_code, code_type(len(tag_names))), self._tag[: self._rows]
+        )
+        if self._dropped:
+            tag, tag_names = _with_points(tag, tag_names)
         return ScalarColumns(
             run_names=run_names,
             tag_names=tag_names,
             run=run,
-            tag=_looked_up(np.array(tag_code, code_type(len(tag_names))), self._tag[: self._rows]),
-            # The parser's is a `long long`, which NumPy's fast loops do not take for an int64.
+            tag=tag,
             step=_cut(self._step, self._rows).view(np.int64),
             wall_time=_cut(self._wall_time, self._rows),
             value=_cut(self._value, self._rows),
@@ -225,11 +259,28 @@ class ColumnsBuilder:
         self._value = _moved(self._value, rows, size)
 
 
-def _close_up(array: npt.NDArray[T], kept: npt.NDArray[np.bool_]) -> npt.NDArray[T]:
-    done = first = int(np.argmin(kept))
-    for start in range(first, len(array), _PART):
-        part = array[start : start + _PART][kept[start : start + _PART]]
-        array[done : done + len(part)] = part
+def _pieces(kept: npt.NDArray[np.bool_]) -> list[slice | npt.NDArray[np.intp]]:
+    """Return the rows that are true as stretches, or as indices where there would be many."""
+    ends = np.flatnonzero(kept[1:] != kept[:-1]) + 1
+    if 64 * len(ends) > len(kept):
+        parts = range(0, len(kept), _PART)
+        return [start + np.flatnonzero(kept[start : start + _PART]) for start in parts]
+    bounds = [0, *ends.tolist(), len(kept)]
+    first = 0 if len(kept) == 0 or kept[0] else 1
+    stretches = zip(bounds[first::2], bounds[first + 1 :: 2], strict=False)
+    return [
+        slice(start, min(start + _PART, end))
+        for begin, end in stretches
+        for start in range(begin, end, _PART)
+    ]
+
+
+def _close_up(array: npt.NDArray[T], pieces: list[slice | npt.NDArray[np.intp]]) -> npt.NDArray[T]:
+    done = 0
+    for piece in pieces:
+        part = array[piece]
+        if not (isinstance(piece, slice) and piece.start == done):
+            array[done : done + len(part)] = part
         done += len(part)
     return array[:done]
 
@@ -275,9 +326,9 @@ def _moved(column: npt.NDArray[T], rows: int, size: int) -> npt.NDArray[T]:
 
 def _cut(column: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
     """Return the first rows, and the memory behind them to the system."""
-    if len(column) > rows:
+    if len(column) > rows and column.flags.owndata:
         column.resize(rows, refcheck=False)
-    return column
+    return column[:rows]
 
 
 def code_type(names: int) -> npt.DTypeLike:

@@ -15,7 +15,7 @@ from ewma.tensorboard._files import Run, find_runs
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import NOTE, UNREADABLE, Problem
 from ewma.tensorboard._read_files import read_files, tag_name
-from ewma.tensorboard._restarts import RESTARTS, Restarts, drop_overtaken, segments
+from ewma.tensorboard._restarts import RESTARTS, Overtaken, Restarts, drop_overtaken, segments
 from ewma.tensorboard._url import is_url, local_path
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def read_scalars(
         Which checksums to compare, and so which damage is seen: ``"all"``, of every record;
         ``"scalars"``, not of points that `tags` leaves out, nor of records of more than 16 KiB
         that hold an image, a histogram, a graph or the like and nothing else: the file is not
-        even read where they stand; ``"none"``, of no record. That of a record's length is always
+        even read where they stand, so that what a writer might have put behind the image in the
+        same record is not seen; ``"none"``, of no record. That of a record's length is always
         compared: without it the next record is not found.
     errors
         What to do about input that is damaged or not there. ``"warn"``: one `EwmaWarning` for
@@ -183,14 +184,14 @@ def _load(
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
-    columns, sessions, others = _read_runs(wanted, wanted_tag, verify, progress, report)
-    if len(columns) == 0 and others:
+    overtaken = Overtaken() if restarts == "latest" else None
+    columns, sessions, others = _read_runs(wanted, wanted_tag, verify, overtaken, progress, report)
+    replaced = 0 if overtaken is None else overtaken.points
+    if len(columns) + replaced == 0 and others:
         report(wanted_tag.nothing_left(given, others))
-    if restarts == "latest":
-        overtaken = drop_overtaken(columns, sessions)
-        if overtaken.points > 0:
-            report(Problem(given, None, str(overtaken), NOTE))
-    elif restarts == "segment":
+    if overtaken is not None and replaced > 0:
+        report(Problem(given, None, str(overtaken), NOTE))
+    if restarts == "segment":
         columns.segment = segments(columns, sessions)
     drop_duplicates(columns, duplicates)
     return columns
@@ -206,14 +207,18 @@ def _read_runs(
     runs: list[Run],
     wanted_tag: NameFilter,
     verify: Verify,
+    overtaken: Overtaken | None,
     progress: Progress | None,
     report: Callable[[Problem], None],
 ) -> tuple[ScalarColumns, list[Session], set[str]]:
-    """Return the points, where sessions begin, and the tags that the filter left out."""
+    """Return the points, where sessions begin, and the tags that the filter left out.
+
+    Points that a restart has replaced are dropped run by run and counted in `overtaken`, if given.
+    """
     builder = ColumnsBuilder()
     others: set[str] = set()
-    files = [(run, file) for run in runs for file in run.files]
-    total = sum(file.size for _, file in files)
+    files = [file for run in runs for file in run.files]
+    total = sum(file.size for file in files)
     done = 0
 
     def advance(count: int) -> None:
@@ -223,15 +228,21 @@ def _read_runs(
         if progress is not None:
             progress(done, total)
 
-    readings = read_files([file for _, file in files], wanted_tag, verify, advance)
+    readings = read_files(files, wanted_tag, verify, advance)
     with closing(readings):
-        for (run, file), (reader, problems) in zip(files, readings, strict=True):
-            for problem in problems:
-                report(problem)
-            others.update(map(tag_name, reader.left_out))
-            names = [tag_name(tag) for tag in reader.tags]
-            share = file.size / max(total, 1)
-            builder.add(run.name, names, *reader.take(), sessions=reader.sessions, share=share)
+        for run in runs:
+            before = len(builder.sessions)
+            for file, (reader, problems) in zip(run.files, readings, strict=False):
+                for problem in problems:
+                    report(problem)
+                others.update(map(tag_name, reader.left_out))
+                names = [tag_name(tag) for tag in reader.tags]
+                share = file.size / max(total, 1)
+                builder.add(run.name, names, *reader.take(), sessions=reader.sessions, share=share)
+            if overtaken is not None:
+                gone = drop_overtaken(builder, builder.sessions[before:])
+                overtaken.points += gone
+                overtaken.runs += gone > 0
     return builder.finish(), builder.sessions, others
 
 

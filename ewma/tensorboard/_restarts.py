@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ewma.tensorboard._columns import ScalarColumns, Session, present
+from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session, present
 
 Restarts: TypeAlias = Literal["latest", "keep", "segment"]
 RESTARTS: tuple[Restarts, ...] = get_args(Restarts)
@@ -69,41 +69,56 @@ class _Part(NamedTuple):
         return lowest <= self.reached or (self.start is not None and self.start <= self.reached)
 
 
-def drop_overtaken(columns: ScalarColumns, sessions: Sequence[Session]) -> Overtaken:
-    """Keep the latest version of each run, and return what is gone."""
-    kept = np.ones(len(columns), bool)
-    overtaken = Overtaken()
-    for parts in _runs_that_go_back(columns, sessions):
-        gone = 0
-        # From the last session to the first: from which step on those after it replace a tag.
-        lowest = np.full(len(columns.tag_names), _HIGHEST)
-        replaces = np.zeros(len(columns.tag_names), bool)
-        from_step = _HIGHEST  # the lowest of these
-        lowest_start: int | None = None
-        for rows, start, reached in reversed(parts):
-            step = columns.step[rows]
-            places = np.flatnonzero(step >= from_step)
-            tag, later = columns.tag[rows][places], step[places]
-            replaced = replaces[tag] & (later >= lowest[tag])
-            if lowest_start is not None:
-                replaced |= later >= lowest_start
-            kept[rows.start + places[replaced]] = False
-            gone += int(np.count_nonzero(replaced))
-            if reached is None:
-                continue
-            places = np.flatnonzero(step <= reached)
-            tag, earlier = columns.tag[rows][places], step[places]
-            np.minimum.at(lowest, tag.astype(np.intp), earlier)  # other indices are slow
-            replaces[tag] = True
-            if start is not None:
-                lowest_start = start if lowest_start is None else min(start, lowest_start)
-                from_step = min(from_step, start)
-            from_step = int(earlier.min(initial=from_step))
-        overtaken.points += gone
-        overtaken.runs += gone > 0
-    if overtaken.points > 0:
-        columns.keep(kept)
-    return overtaken
+def drop_overtaken(builder: ColumnsBuilder, sessions: Sequence[Session]) -> int:
+    """Keep the latest version of the run that was added last, and return how many points go.
+
+    `sessions` are the builder's of that run.
+    """
+    first = sessions[0].row
+    tag, step = builder.since(first)
+    parts = _parts(sessions, step, first, len(step))
+    if not any(part.goes_back(step) for part in parts):
+        return 0
+    kept = np.ones(len(step), bool)
+    # From the last session to the first: from which step on those after it replace a tag.
+    lowest = np.full(builder.tag_count, _HIGHEST)
+    from_step = _HIGHEST  # the lowest of these
+    # A step as high as that of a tag that is not replaced at all: only then it matters which are.
+    extreme = int(step.max()) == _HIGHEST
+    replaces = np.zeros(builder.tag_count, bool)
+    lowest_start: int | None = None
+    for rows, start, reached in reversed(parts):
+        places = _where(step[rows] >= from_step)
+        names, later = tag[rows][places], step[rows][places]
+        replaced = later >= lowest[names]
+        if extreme:
+            replaced &= replaces[names]
+        if lowest_start is not None:
+            replaced |= later >= lowest_start
+        kept[rows][places] = ~replaced
+        if reached is None:
+            continue
+        places = _where(step[rows] <= reached)
+        names, earlier = tag[rows][places], step[rows][places]
+        np.minimum.at(lowest, names.astype(np.intp), earlier)  # other indices are slow
+        if extreme:
+            replaces[names] = True
+        if start is not None:
+            lowest_start = start if lowest_start is None else min(start, lowest_start)
+            from_step = min(from_step, start)
+        from_step = int(earlier.min(initial=from_step))
+    gone = len(kept) - int(np.count_nonzero(kept))
+    if gone > 0:
+        builder.drop(first, kept)
+    return gone
+
+
+def _where(mask: npt.NDArray[np.bool_]) -> slice | npt.NDArray[np.intp]:
+    """Return where it is true, as one stretch if it is: nearly always steps come in order."""
+    places = np.flatnonzero(mask)
+    if len(places) == 0 or places[-1] - places[0] >= len(places):
+        return places
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def segments(columns: ScalarColumns, sessions: Sequence[Session]) -> npt.NDArray[np.int32]:
@@ -139,12 +154,22 @@ def _runs_that_go_back(
     """Yield the sessions of a run of which one goes back; others cost a glance at their steps."""
     ends = [session.row for session in sessions[1:]] + [len(columns)]
     for _, members in groupby(zip(sessions, ends, strict=False), key=lambda pair: pair[0].run):
-        parts: list[_Part] = []
-        for session, end in members:
-            reached = parts[-1].reached if parts else None
-            if parts and parts[-1].rows.start < parts[-1].rows.stop:
-                before = int(columns.step[parts[-1].rows].max())
-                reached = before if reached is None else max(before, reached)
-            parts.append(_Part(slice(session.row, end), session.start, reached))
+        pairs = list(members)
+        parts = _parts([session for session, _ in pairs], columns.step, 0, pairs[-1][1])
         if any(part.goes_back(columns.step) for part in parts):
             yield parts
+
+
+def _parts(
+    sessions: Sequence[Session], step: npt.NDArray[np.int64], first: int, end: int
+) -> list[_Part]:
+    """Return a run's sessions; `step` begins at row `first`, and the last session ends at `end`."""
+    parts: list[_Part] = []
+    begins = [session.row - first for session in sessions]
+    for session, begin, stop in zip(sessions, begins, [*begins[1:], end], strict=True):
+        reached = parts[-1].reached if parts else None
+        if parts and parts[-1].rows.start < parts[-1].rows.stop:
+            before = int(step[parts[-1].rows].max())
+            reached = before if reached is None else max(before, reached)
+        parts.append(_Part(slice(begin, stop), session.start, reached))
+    return parts

@@ -15,7 +15,7 @@ clang=${CLANG:-clang++}
 
 if "$clang" -fsanitize=fuzzer,address,undefined "${flags[@]}" -o "$folder/fuzz" 2>"$folder/clang.log"; then
   echo "libFuzzer, $("$clang" --version | head -n 1)"
-  "$folder/fuzz" -max_total_time="$seconds" -max_len=2600 -print_final_stats=1 -verbosity=0 \
+  "$folder/fuzz" -max_total_time="$seconds" -max_len=2600 -print_final_stats=1 -print_funcs=0 -verbosity=0 \
     -artifact_prefix="$folder/" "$folder/inputs" tests/fuzz/corpus
 else
   echo "no libFuzzer here ($(head -n 1 "$folder/clang.log")); blind mutation, $("${CXX:-g++}" --version | head -n 1)"
