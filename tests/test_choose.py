@@ -254,7 +254,7 @@ def test_command_line_refuses(log):
         (("--beta", "auto", "--alpha", "0.1"), "give only one of"),
         (("--beta", "auto", "--beta", "0.5"), "give it once"),
         (("--beta", "auto", "--aggregate", "run"), "leave out --aggregate"),
-        (("--beta", "automatic"), "'automatic' is not a valid float"),
+        (("--beta", "automatic"), "'automatic' is neither a number nor 'auto'"),
     ):
         result = call(log, *arguments)
         assert result.code == 2
