@@ -15,18 +15,18 @@ except ImportError as error:
         "the compiled part of ewma is not beside its source folder, which Python found first; "
         "install the clone with `pip install -e .`, or start Python elsewhere"
     ) from error
-from ewma._choose import choose_beta
 from ewma._decay import gain, step
 from ewma._smooth import smooth
-from ewma._stream import EMA
-from ewma._variance import std, var
 from ewma._warnings import EwmaWarning
 
 if TYPE_CHECKING:
     from ewma._aggregate import aggregate
+    from ewma._choose import choose_beta
     from ewma._follow import follow
     from ewma._plot import plot
     from ewma._smooth_scalars import smooth_scalars
+    from ewma._stream import EMA
+    from ewma._variance import std, var
     from ewma.tensorboard import read_scalars, write_scalars
 
 __all__ = [
@@ -46,13 +46,17 @@ __all__ = [
     "write_scalars",
 ]
 
-# What reads files and draws is imported when first asked for: `import ewma` costs `import numpy`.
+# What not everybody asks for is imported when somebody does: `import ewma` costs `import numpy`.
 _LATER = {
+    "EMA": "ewma._stream",
     "aggregate": "ewma._aggregate",
+    "choose_beta": "ewma._choose",
     "follow": "ewma._follow",
     "plot": "ewma._plot",
     "read_scalars": "ewma.tensorboard",
     "smooth_scalars": "ewma._smooth_scalars",
+    "std": "ewma._variance",
+    "var": "ewma._variance",
     "write_scalars": "ewma.tensorboard",
 }
 

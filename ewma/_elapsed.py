@@ -6,8 +6,7 @@ import contextlib
 import datetime
 import math
 import sys
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,7 @@ from ewma._groups import Groups
 _SECOND = np.timedelta64(1, "s")
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """When each row was sampled.
 
     Parameters

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ewma import _core
-from ewma._answer import MEAN, Options, Weighting, answer
 from ewma._decay import DEFAULT_BETA, Auto, Decay, Halflife
 from ewma._threads import SAMPLES_PER_THREAD
 from ewma.containers import open_container
+
+if TYPE_CHECKING:
+    from ewma._answer import Weighting
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -185,6 +187,8 @@ def smooth(
                 bool(fill),
             )
             return cast("T", target if opened is None else opened.close(target))
+    from ewma._answer import MEAN, Options, answer
+
     options = Options(MEAN, False, bool(debias), bool(ignore_na), bool(fill), weighting)
     decays = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     if isinstance(beta, str) and beta == "auto":
