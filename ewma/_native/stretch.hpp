@@ -107,10 +107,10 @@ class Stretch {
   double largest() const { return largest_; }
 
  private:
-  // What polishing and refining are for does not show in a float.
+  // What refining is for does not show in a float.
   static constexpr bool kExact = sizeof(T) == sizeof(double);
 
-  bool polish() const { return kExact && powers_.beta < kPolishBelow; }
+  bool polish() const { return powers_.beta < kPolishBelow; }
   Double2 alpha() const { return {powers_.alpha, 0.0}; }
   Lanes sample(const T* at) const { return kScaled ? scale_.in * load(at) : load(at); }
 
