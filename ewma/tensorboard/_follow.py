@@ -15,8 +15,8 @@ from ewma.tensorboard._url import NO_FOLLOWING, is_url
 from ewma.tensorboard._watch import Found, Watch
 
 INTERVAL = 0.4
-"""Seconds between two looks: a point is seen within half a second, and a look at 500 runs takes a
-hundredth of that."""
+"""Seconds between two looks: a point is seen within half a second (`Watch` looks for new files in old
+folders at every second look only), and a look at 500 runs takes a hundredth of that."""
 
 
 class Follower:
