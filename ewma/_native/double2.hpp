@@ -1,37 +1,48 @@
 // A number as an unevaluated sum hi + lo, for what is carried from block to block: over
-// 1 / (1 - beta) samples even half an ulp a step would add up.
+// 1 / (1 - beta) samples even half an ulp a step would add up. The same for lanes of numbers.
 #pragma once
 
 #include <cmath>
 
+#include "lanes.hpp"
+
 namespace ewma {
 namespace EWMA_ISA {
 
-struct Double2 {
-  double hi = 0.0;
-  double lo = 0.0;
+template <typename Number>
+struct Twofold {
+  Number hi = {};
+  Number lo = {};
 };
+using Double2 = Twofold<double>;
+using Lanes2 = Twofold<Lanes>;
+
+using std::fma;
 
 // Knuth's sum: hi + lo == a + b exactly.
-inline Double2 two_sum(double a, double b) {
-  const double s = a + b;
-  const double b_rounded = s - a;
+template <typename Number>
+inline Twofold<Number> two_sum(const Number& a, const Number& b) {
+  const Number s = a + b;
+  const Number b_rounded = s - a;
   return {s, (a - (s - b_rounded)) + (b - b_rounded)};
 }
 
-inline Double2 add(Double2 a, Double2 b) {
-  const Double2 s = two_sum(a.hi, b.hi);
+template <typename Number>
+inline Twofold<Number> add(const Twofold<Number>& a, const Twofold<Number>& b) {
+  const Twofold<Number> s = two_sum(a.hi, b.hi);
   return two_sum(s.hi, s.lo + (a.lo + b.lo));
 }
 
-inline Double2 multiply(Double2 a, Double2 b) {
-  const double p = a.hi * b.hi;
-  return two_sum(p, std::fma(a.hi, b.hi, -p) + (a.hi * b.lo + a.lo * b.hi));
+template <typename Number>
+inline Twofold<Number> multiply(const Twofold<Number>& a, const Twofold<Number>& b) {
+  const Number p = a.hi * b.hi;
+  return two_sum(p, fma(a.hi, b.hi, -p) + (a.hi * b.lo + a.lo * b.hi));
 }
 
-inline Double2 divide(Double2 a, Double2 b) {
-  const double q = a.hi / b.hi;
-  return two_sum(q, (std::fma(-q, b.hi, a.hi) + (a.lo - q * b.lo)) / b.hi);
+template <typename Number>
+inline Twofold<Number> divide(const Twofold<Number>& a, const Twofold<Number>& b) {
+  const Number q = a.hi / b.hi;
+  return two_sum(q, (fma(-q, b.hi, a.hi) + (a.lo - q * b.lo)) / b.hi);
 }
 
 }  // namespace EWMA_ISA

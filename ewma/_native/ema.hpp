@@ -100,8 +100,10 @@ class Series {
   }
 
  private:
-  static constexpr std::size_t kWorthIt = 16;      // fewer samples are faster one by one
-  static constexpr std::size_t kGathered = 512;    // samples that are looked at for gaps at once
+  static constexpr std::size_t kWorthIt = 16;    // fewer samples are faster one by one
+  static constexpr std::size_t kGathered = 512;  // samples that are looked at for gaps at once
+  static constexpr double kFew = 3.0;            // samples
+  static constexpr double kWideGaps = 0.25;
   static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
 
   // One sample by the recurrence itself: the first, a few alone, and any block that has a missing
@@ -133,13 +135,12 @@ class Series {
       mean_ = {x, 0.0};
       return;
     }
-    const double gain = was_steady ? powers_->alpha : 1.0 / weight_.hi;
-    const double change = (x - mean_.hi) - mean_.lo;
-    if (gain > 0.5) {  // nearer to the sample than to the mean: start there
-      const double keep = was_steady ? powers_->beta : divide(decayed, weight_).hi;
-      mean_ = two_sum(x, -keep * change);
+    if (weight_.hi < kFew) {  // the nearer to the sample, the more a rounded difference shows
+      const Double2 keep = was_steady ? Double2{powers_->beta, 0.0} : divide(decayed, weight_);
+      mean_ = add({x, 0.0}, multiply(keep, add(mean_, {-x, 0.0})));
     } else {
-      mean_ = two_sum(mean_.hi, gain * change + mean_.lo);
+      const double gain = was_steady ? powers_->alpha : 1.0 / weight_.hi;
+      mean_ = two_sum(mean_.hi, gain * ((x - mean_.hi) - mean_.lo) + mean_.lo);
     }
     settle();
   }
@@ -150,7 +151,7 @@ class Series {
     ++gaps_;
     if (options_.ignore_na) return;
     if (options_.debias) {
-      weight_ = multiply({powers_->beta, 0.0}, weight_);
+      weight_ = multiply({powers_->beta, 0.0}, full_weight());
       if (weight_.hi < kNegligible) weight_ = {};
     } else {
       mean_ = multiply({powers_->beta, 0.0}, mean_);
@@ -163,7 +164,7 @@ class Series {
   std::size_t over_gaps(const T* x, T* y, std::size_t n) {
     if (options_.ignore_na || !options_.debias)
       return between_gaps(x, y, n < kGathered ? n : kGathered);
-    if (n < kBlock || powers_->beta < kPolishBelow) return 0;
+    if (n < kBlock || powers_->beta < kExactBelow) return 0;
     return scaled() ? decay_over<true>(x, y) : decay_over<false>(x, y);
   }
 
@@ -198,38 +199,48 @@ class Series {
   }
 
   // A block of samples over whose gaps the weights decay, as Stretch does it, but that the weight
-  // is a sum over those that are there. None where it would be less than exact.
+  // is a sum over those that are there. None where the scale would change.
   template <bool kScaled, typename T>
   std::size_t decay_over(const T* x, T* y) {
     if (weight_.hi < kFaint) return 0;
-    double sample[kBlock], there[kBlock], means[kBlock];
+    weight_ = full_weight();
+    double sample[kBlock], there[kBlock], means[kBlock], weights[kBlock];
     for (int j = 0; j < kBlock; ++j) {
       const double x_j = static_cast<double>(x[j]);
       const bool is_good = is_there(x_j);
       there[j] = either(is_good, 1.0, 0.0);
       sample[j] = either(is_good, kScaled ? x_j * scale_->in : x_j, mean_.hi);
     }
-    Lanes farthest = {}, counts = {};
-    for (int j = 0; j < kBlock; j += kLanes) {
-      farthest = larger(farthest, magnitude(load(sample + j)));
-      counts = counts + load(there + j);
-    }
-    const double count = total(counts);
-    double largest = largest_lane(farthest);
-    if (count == kBlock || !(largest <= kScaledLimit)) return 0;
     const double before = weight_.hi * mean_.lo;
     const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), w = all_lanes(weight_.hi);
-    Lanes widest = {};
-    Scan sums(*powers_), weights(*powers_);
+    Lanes widest = {}, largest_own = {}, farthest = {}, counts = {}, tops = {}, rests = {};
+    Scan sums(*powers_), counted(*powers_);
     for (int j = 0; j < kBlock; j += kLanes) {
-      const Lanes power = powers_->powers(j + 1);
-      const Lanes u_j = sums.next(load(sample + j) - r) + u * power;
-      const Lanes change = u_j / (weights.next(load(there + j)) + w * power);
-      widest = larger(widest, magnitude(change));
+      const Lanes power = powers_->powers(j + 1), x_j = load(sample + j), n_j = load(there + j);
+      const Lanes2 at_the_end = powers_->weights_at_the_end(j);
+      const Lanes own = sums.next(x_j - r), w_j = counted.next(n_j) + w * power;
+      const Lanes change = (own + u * power) / w_j;
+      farthest = larger_magnitude(farthest, x_j);
+      widest = larger_magnitude(widest, change);
+      largest_own = larger_magnitude(largest_own, own);
+      counts = counts + n_j;
+      tops = tops + n_j * at_the_end.hi;
+      rests = rests + n_j * at_the_end.lo;
+      store(weights + j, w_j);
       store(means + j, r + change);
     }
-    largest = larger(largest, largest_);
-    if (largest_lane(widest) > kWide * largest) return 0;
+    const double count = total(counts);
+    const double largest = larger(largest_lane(farthest), largest_);
+    if (count == kBlock || !(largest <= kScaledLimit)) return 0;
+    const Double2 power = powers_->power(kBlock), mean_before = mean_, weight_before = weight_;
+    weight_ = add(multiply(power, weight_), two_sum(total(tops), total(rests)));
+    if (largest_lane(widest) > kWideGaps * largest ||
+        largest_lane(largest_own) > kOneSided * smaller(count, weight_.hi) * largest) {
+      refine_gaps(sample, there, weights, means, before, weight_before);
+    } else {
+      const Double2 sum = two_sum(power.hi * before, sums.last());
+      mean_ = add({mean_.hi, 0.0}, divide(sum, weight_));
+    }
     largest_ = largest;
     gaps_ += kBlock - static_cast<std::size_t>(count);
     if (y != nullptr) {
@@ -238,15 +249,35 @@ class Series {
         const Lanes mean = load(means + j);
         store(all + j, kScaled ? bounded(scale_->out * mean) : mean);
       }
-      closed[0] = static_cast<T>(kScaled ? bounded(mean_.hi * scale_->out) : mean_.hi);
+      closed[0] = static_cast<T>(kScaled ? bounded(mean_before.hi * scale_->out) : mean_before.hi);
       close_up(x, all, kBlock, closed + 1);
       open_up(x, closed, kBlock, options_.fill, y);
     }
-    const Double2 power = powers_->power(kBlock);
-    weight_ = add(multiply(power, weight_), {weights.last(), 0.0});
-    const Double2 sum = two_sum(power.hi * before, sums.last());
-    mean_ = add({mean_.hi, 0.0}, divide(sum, weight_));
     return kBlock;
+  }
+
+  // Stretch::refine where the weight is a sum over the samples that are there: by how much a weight
+  // misses its recurrence is known well, too, and both are summed up like samples.
+  void refine_gaps(const double* sample, const double* there, const double* weights, double* means,
+                   double before, Double2 weight_before) {
+    const Lanes beta = all_lanes(powers_->beta), u = all_lanes(before);
+    const Lanes w_lo = all_lanes(weight_before.lo);
+    Lanes mean_before = all_lanes(mean_.hi), w_before = all_lanes(weight_before.hi);
+    Lanes mean = {}, off = {};
+    Scan missed(*powers_), uncounted(*powers_);
+    for (int j = 0; j < kBlock; j += kLanes) {
+      const Lanes power = powers_->powers(j + 1), n_j = load(there + j), w_j = load(weights + j);
+      mean = load(means + j);
+      const Lanes shifted = back<1>(mean_before, mean), w_shifted = back<1>(w_before, w_j);
+      const Lanes short_by = uncounted.next(fma(beta, w_shifted, -w_j) + n_j) + w_lo * power;
+      const Lanes2 rise = two_sum(load(sample + j), -shifted), fall = two_sum(shifted, -mean);
+      const Lanes miss =
+          fma(w_j, fall.hi, n_j * rise.hi) + (n_j * rise.lo + (w_j * fall.lo + short_by * fall.hi));
+      off = missed.next(miss) + u * power;
+      store(means + j, mean + off / w_j);
+      mean_before = mean, w_before = w_j;
+    }
+    mean_ = add({mean[kLanes - 1], 0.0}, divide(Double2{off[kLanes - 1], 0.0}, weight_));
   }
 
   // As many of the next n samples as make a stretch.
@@ -267,6 +298,8 @@ class Series {
 
   bool scaled() const { return scale_->in != 1.0; }
   bool steady() const { return weight_.hi >= powers_->steady_weight; }
+  // A weight that has stopped growing is short of its limit by up to an ulp.
+  Double2 full_weight() const { return steady() ? powers_->full_weight : weight_; }
 
   void rescale() {
     const double factor = scale_->out * scale_[1].in;

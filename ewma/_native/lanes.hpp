@@ -54,6 +54,7 @@ EWMA_LANES_OPERATOR(-)
 EWMA_LANES_OPERATOR(*)
 EWMA_LANES_OPERATOR(/)
 #undef EWMA_LANES_OPERATOR
+inline Lanes operator-(const Lanes& a) { return -1.0 * a; }
 inline Lanes magnitude(const Lanes& x) {
   Lanes y;
   for (int j = 0; j < kLanes; ++j) y[j] = std::fabs(x[j]);
@@ -62,6 +63,7 @@ inline Lanes magnitude(const Lanes& x) {
 #endif
 
 inline double larger(double a, double b) { return a > b ? a : b; }
+inline double smaller(double a, double b) { return a < b ? a : b; }
 
 // GCC makes a comparison and a masked move of a > b ? a : b.
 inline Lanes larger(const Lanes& a, const Lanes& b) {
@@ -78,6 +80,15 @@ inline Lanes larger(const Lanes& a, const Lanes& b) {
 #endif
 }
 
+// The larger of `a`, which is not below 0, and |b|.
+inline Lanes larger_magnitude(const Lanes& a, const Lanes& b) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_range_pd(a, b, 0b1011);
+#else
+  return larger(a, magnitude(b));
+#endif
+}
+
 inline Lanes root(const Lanes& x) {
 #if defined(EWMA_EIGHT_LANES)
   return _mm512_sqrt_pd(x);
@@ -86,6 +97,19 @@ inline Lanes root(const Lanes& x) {
 #else
   Lanes y;
   for (int j = 0; j < kLanes; ++j) y[j] = std::sqrt(x[j]);
+  return y;
+#endif
+}
+
+// a * b + c, rounded once.
+inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_fmadd_pd(a, b, c);
+#elif defined(EWMA_VECTOR_LANES) && defined(__FMA__)
+  return _mm256_fmadd_pd(a, b, c);
+#else
+  Lanes y;
+  for (int j = 0; j < kLanes; ++j) y[j] = std::fma(a[j], b[j], c[j]);
   return y;
 #endif
 }

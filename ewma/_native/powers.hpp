@@ -13,10 +13,15 @@ constexpr int kLongBlock = 32 * kLanes;  // the same where a block has no gaps; 
 struct Powers {
   double beta;
   double alpha;          // 1 - beta
-  double steady_weight;  // 1 / (1 - beta), less a few ulp: the weight stops growing here
+  double steady_weight;  // 1 / (1 - beta), less an ulp: the weight stops growing here
+  Double2 full_weight;   // 1 / (1 - beta)
 
-  explicit Powers(double b) : beta(b), alpha(1.0 - b), steady_weight((1.0 - 0x1p-52) / alpha) {
-    for (int k = 0; k < kLongBlock; ++k) power_[k] = 1.0, sum_[k] = 0.0;
+  explicit Powers(double b)
+      : beta(b),
+        alpha(1.0 - b),
+        steady_weight((1.0 - 0x1p-52) / alpha),
+        full_weight(divide({1.0, 0.0}, two_sum(1.0, -b))) {
+    for (int k = 0; k < kLongBlock; ++k) power_[k] = 1.0, sum_[k] = power_lo_[k] = sum_lo_[k] = 0.0;
     for (int k = 0; k <= 2 * kLongBlock; ++k) keep_[k] = k <= kLongBlock ? 1.0 : beta;
     // Doubling: powers and sums right to the last bit, without a call of pow.
     set(0, {1.0, 0.0}, {0.0, 0.0});
@@ -27,15 +32,25 @@ struct Powers {
         set(k + i, multiply(factor, power(i)), add(offset, multiply(factor, sum(i))));
       }
     }
+    for (int j = 0; j < kBlock; ++j) {
+      const Double2 weight = power(kBlock - 1 - j);
+      weight_top_[j] = (weight.hi + 0x1p8) - 0x1p8;
+      weight_rest_[j] = (weight.hi - weight_top_[j]) + weight.lo;
+    }
   }
 
   // beta^k and 1 + beta + ... + beta^(k-1), k = 0 .. kLongBlock
-  Double2 power(int k) const { return {power_[kLongBlock + k], power_lo_[k]}; }
-  Double2 sum(int k) const { return {sum_[kLongBlock + k], sum_lo_[k]}; }
+  Double2 power(int k) const { return {power_[kLongBlock + k], power_lo_[kLongBlock + k]}; }
+  Double2 sum(int k) const { return {sum_[kLongBlock + k], sum_lo_[kLongBlock + k]}; }
   // The same for k, k + 1, ..., without the low parts. As k < 0 count the samples that only fill up
   // a block: nothing happens to the state before it.
   Lanes powers(int k) const { return load(power_ + kLongBlock + k); }
   Lanes sums(int k) const { return load(sum_ + kLongBlock + k); }
+  Lanes2 exact_powers(int k) const { return {powers(k), load(power_lo_ + kLongBlock + k)}; }
+  Lanes2 exact_sums(int k) const { return {sums(k), load(sum_lo_ + kLongBlock + k)}; }
+  // Of the same for k = kBlock - 1 - j and on down: the bits above 2^-45, of which a block's sum is
+  // exact, and the rest.
+  Lanes2 weights_at_the_end(int j) const { return {load(weight_top_ + j), load(weight_rest_ + j)}; }
   // What a sample leaves of the state before it: beta, from k = 1.
   Lanes keep(int k) const { return load(keep_ + kLongBlock + k); }
 
@@ -43,12 +58,13 @@ struct Powers {
   void set(int k, Double2 power, Double2 sum) {
     // What is nothing beside a sample that counts in full is zero: denormals are slow.
     if (power.hi < 1e-150) power = {};
-    power_[kLongBlock + k] = power.hi, power_lo_[k] = power.lo;
-    sum_[kLongBlock + k] = sum.hi, sum_lo_[k] = sum.lo;
+    power_[kLongBlock + k] = power.hi, power_lo_[kLongBlock + k] = power.lo;
+    sum_[kLongBlock + k] = sum.hi, sum_lo_[kLongBlock + k] = sum.lo;
   }
 
-  double power_[2 * kLongBlock + 1], power_lo_[kLongBlock + 1];
-  double sum_[2 * kLongBlock + 1], sum_lo_[kLongBlock + 1];
+  double power_[2 * kLongBlock + 1], power_lo_[2 * kLongBlock + 1];
+  double sum_[2 * kLongBlock + 1], sum_lo_[2 * kLongBlock + 1];
+  double weight_top_[kBlock], weight_rest_[kBlock];
   double keep_[2 * kLongBlock + 1];
 };
 

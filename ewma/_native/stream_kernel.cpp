@@ -95,7 +95,7 @@ void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const St
         if (is_first) {
           state.first_decays = true;
         } else {
-          const Double2 sum = add({state.elapsed, state.elapsed_rest}, {time, 0.0});
+          const Double2 sum = add(Double2{state.elapsed, state.elapsed_rest}, Double2{time, 0.0});
           state.elapsed = sum.hi, state.elapsed_rest = sum.lo;
         }
       }
@@ -112,8 +112,9 @@ void join(const StreamState& earlier, double power, const StreamRule& rule, Stre
   if (!rule.options.debias) {
     set_mean(state, add(mean, multiply({power, 0.0}, mean_before)));
   } else {
-    const Double2 weight_before = multiply({power, 0.0}, {before.weight, before.weight_rest});
-    const Double2 weight = add({state.weight, state.weight_rest}, weight_before);
+    const Double2 weight_before =
+        multiply(Double2{power, 0.0}, Double2{before.weight, before.weight_rest});
+    const Double2 weight = add(Double2{state.weight, state.weight_rest}, weight_before);
     if (state.count == 0) {
       set_mean(state, mean_before);
     } else if (weight.hi > 0.0) {

@@ -30,14 +30,13 @@ namespace EWMA_ISA {
 
 constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a reference
 
-// Below the one beta a block's means are polished, see Stretch::smooth; from the next on they are
-// refined where they leave the reference by more than a part of the largest |x| so far, see
-// Stretch::refine: by less, where the sums of a block round more often than they forget. The limits
-// keep all errors under 2 ulp of that.
-constexpr double kPolishBelow = 0.6;
-constexpr double kRefineFrom = 0.45;
+// Below the one beta a block's means are polished, see Stretch::smooth. They are refined, see
+// Stretch::refine, where they leave the reference by more than a part of the largest |x| so far, or
+// where the samples' own part of the sums goes further than so much a sample: exactly below the
+// other beta. The limits keep all errors under 2 ulp of the largest |x|.
+constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
 constexpr double kSlowFrom = 0.97;
-constexpr double kWide = 0.25, kWidePolished = 0.5, kWideSlow = 0.125;
+constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kOneSided = 0.125;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
 
 // sum_{i<=j} beta^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane,
@@ -131,9 +130,10 @@ class Stretch {
   };
 
   struct Taken {
-    double own;     // the samples' part of u after the block
-    double widest;  // how far the means leave r
-    double last;    // the last mean
+    double own;          // the samples' part of u after the block
+    double largest_own;  // the same on the way, of a few
+    double widest;       // how far the means leave r
+    double last;         // the last mean
     Distances distances;
   };
 
@@ -168,23 +168,32 @@ class Stretch {
     // One comparison for all: NaN, infinity, and too large for this scale.
     if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
     if (!first && r_ != 0.0 && distance.sum > size * std::fabs(r_)) return false;
-    const double allowed = largest_ * (polish()                   ? kWidePolished
-                                       : powers_.beta > kSlowFrom ? kWideSlow
-                                                                  : kWide);
-    const bool wide = kExact && powers_.beta >= kRefineFrom && taken.widest > allowed;
+    const bool wide = kExact && is_wide(taken, size);
     note(distance);
 
     const Double2 u = u_, weight = weight_;
     move(size, taken.own);
     last_ = taken.last;
     if constexpr (kExact) {
-      if (wide) last_ = refine(from, means, width, fill, mean_before, u, weight);
+      if (wide) {
+        last_ = powers_.beta < kExactBelow
+                    ? refine<true>(from, means, width, fill, mean_before, u, weight)
+                    : refine<false>(from, means, width, fill, mean_before, u, weight);
+      }
       if (means == buffer) {
         for (int j = 0; j < width; j += kLanes) put(to + j, load(means + j));
       }
     }
     if (to == filled) std::memcpy(y, filled + fill, size * sizeof(T));
     return true;
+  }
+
+  bool is_wide(const Taken& taken, int size) const {
+    if (polish() && !kSteady) return true;  // what a mean keeps of the one before is rounded
+    const double part = polish()                               ? kWidePolished
+                        : !kSteady || powers_.beta > kSlowFrom ? kWideSlow
+                                                               : kWide;
+    return taken.widest > part * largest_ || taken.largest_own > kOneSided * size * largest_;
   }
 
   void put(T* at, const Lanes& mean) const {
@@ -251,18 +260,21 @@ class Stretch {
     const Powers& powers = powers_;
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
-    Lanes before = all_lanes(mean_before), mean = {}, widest = {}, sum = {}, farthest = {};
+    Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
+          farthest = {};
     Scan scan(powers);
     for (int i = 0; i < width; i += kSampled) {
-      Lanes change = {}, distance = {};
+      Lanes distance = {}, own = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
         const int k = j + 1 - fill;
         const Lanes x_j = sample(x + j), d_j = minus_r + x_j;
         distance = magnitude(d_j);
         sum = sum + distance;
-        const Lanes u_j = scan.next(d_j) + u * powers.powers(k);
+        own = scan.next(d_j);
+        const Lanes u_j = own + u * powers.powers(k);
         const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
-        change = kSteady ? u_j : u_j / w_j;
+        const Lanes change = kSteady ? u_j : u_j / w_j;
+        if constexpr (kExact) widest = larger_magnitude(widest, change);
         mean = kSteady ? all_r + alpha * u_j : all_r + change;
         // With a small beta each mean is close to its sample, and to start from there,
         // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
@@ -280,10 +292,11 @@ class Stretch {
         }
       }
       farthest = larger(farthest, distance);
-      if constexpr (kExact) widest = larger(widest, magnitude(change));
+      if constexpr (kExact) largest_own = larger_magnitude(largest_own, own);
     }
     const double in_means = kSteady ? powers.alpha : 1.0;
     return {scan.last(),
+            largest_lane(largest_own),
             in_means * largest_lane(widest),
             mean[kLanes - 1],
             {total(sum), largest_lane(farthest)}};
@@ -296,12 +309,15 @@ class Stretch {
   //
   // is small and so known well, and m_j * w_j, summed up like samples, gives what y_j * w_j is off
   // by. u and w are the state before the block. Returns the last mean.
+  template <bool kExactly>
   double refine(const T* x, double* means, int width, int fill, double mean_before, Double2 u,
                 Double2 weight) {
     const Double2 known = in_sums(two_sum(mean_before, -r_), weight);
     const Lanes off_before = all_lanes((u.hi - known.hi) + (u.lo - known.lo));
-    const Lanes alpha = all_lanes(powers_.alpha), w = all_lanes(weight.hi);
-    const Lanes w_steady = all_lanes(1.0 / powers_.alpha);
+    const Lanes alpha = all_lanes(powers_.alpha);
+    const Double2 steady = powers_.full_weight;
+    const Lanes2 w{all_lanes(weight.hi), all_lanes(weight.lo)};
+    Lanes2 w_j{all_lanes(steady.hi), all_lanes(steady.lo)};
     Lanes before = all_lanes(mean_before), off = {};
     double samples[kLongBlock];
     for (int j = 0; j < width; j += kLanes) store(samples + j, sample(x + j));
@@ -310,10 +326,18 @@ class Stretch {
     for (int j = 0; j < width; j += kLanes) {
       const int k = j + 1 - fill;
       const Lanes mean = load(means + j), shifted = back<1>(before, mean);
-      const Lanes w_j = kSteady ? w_steady : powers_.sums(k) + w * powers_.powers(k);
-      const Lanes miss = (load(samples + j) - shifted) + w_j * (shifted - mean);
+      const Lanes x_j = load(samples + j);
+      Lanes miss;
+      if (kExactly) {
+        if (!kSteady) w_j = add(powers_.exact_sums(k), multiply(w, powers_.exact_powers(k)));
+        const Lanes2 rise = two_sum(x_j, -shifted), fall = two_sum(shifted, -mean);
+        miss = fma(w_j.hi, fall.hi, rise.hi) + (rise.lo + (w_j.hi * fall.lo + w_j.lo * fall.hi));
+      } else {
+        if (!kSteady) w_j.hi = powers_.sums(k) + w.hi * powers_.powers(k);
+        miss = (x_j - shifted) + w_j.hi * (shifted - mean);
+      }
       off = scan.next(miss) + off_before * powers_.powers(k);
-      store(means + j, mean + (kSteady ? alpha * off : off / w_j));
+      store(means + j, mean + (kSteady ? alpha * off : off / w_j.hi));
       before = mean;
     }
     u_ = add(in_sums(two_sum(before[kLanes - 1], -r_), weight_), {off[kLanes - 1], 0.0});
