@@ -56,6 +56,12 @@ def _logs(folder: Path) -> Iterator[Row]:
     return large_logs.measure(folder)
 
 
+def _follow(folder: Path) -> Iterator[Row]:
+    import following
+
+    return following.measure(folder)
+
+
 def _processes(folder: Path) -> Iterator[Row]:
     import processes
 
@@ -74,6 +80,7 @@ GROUPS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "streams": _streams,
     "reading": _reading,
     "logs": _logs,
+    "follow": _follow,
     "processes": _processes,
     "optimizer": _optimizer,
 }

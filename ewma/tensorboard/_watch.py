@@ -59,9 +59,6 @@ class Watch:
         # Folders, and the time of each at which all that is in it was seen; None: list it again.
         self._folders: dict[str, int | None] = {}
         self._identities: dict[tuple[int, int] | str, str] = {}
-        # Folders with event files and no folders: new runs appear elsewhere, so that they are
-        # looked at half as often, which is most of what looking costs.
-        self._leaves: set[str] = set()
         self._looks = 0
 
     def look(self) -> list[Found]:
@@ -99,19 +96,16 @@ class Watch:
 
     def _changed_folders(self, thorough: bool) -> list[str]:
         """Return the folders to list, and forget those that are gone. Nothing is done oftener."""
+        stat = os.stat
         changed, gone = [], []
-        passed_over = () if thorough or self._looks % 2 else self._leaves
         for folder, seen in self._folders.items():
-            if folder in passed_over:
-                continue
             try:
-                if os.stat(folder).st_mtime_ns != seen or thorough:
+                if stat(folder).st_mtime_ns != seen or thorough:
                     changed.append(folder)
             except OSError:
                 gone.append(folder)
         for folder in gone:
             del self._folders[folder]
-            self._leaves.discard(folder)
         return changed
 
     def _list(self, folder: str, more: list[str]) -> Iterator[tuple[str, os.stat_result]]:
@@ -134,12 +128,8 @@ class Watch:
             return
         settled = time.time_ns() - status.st_mtime_ns > _TIME_STEP
         self._folders[folder] = status.st_mtime_ns if settled else None
-        self._leaves.discard(folder)
-        folders = [_is_folder(entry) for entry in entries]
-        if not any(folders) and any(_is_event_file(entry.name) for entry in entries):
-            self._leaves.add(folder)
-        for entry, is_folder in zip(entries, folders, strict=True):
-            if is_folder:
+        for entry in entries:
+            if _is_folder(entry):
                 if entry.path not in self._folders:
                     self._folders[entry.path] = None
                     more.append(entry.path)
