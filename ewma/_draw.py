@@ -113,6 +113,9 @@ def draw(
 ) -> Figure:
     """Draw curves, one panel a tag in the order in which the tags first appear.
 
+    Of several curves of one run and tag the last stands; those before it, which it has overtaken,
+    are dashed, and the small print says so.
+
     The limits of y hold every smoothed point. A raw outlier is cut off where showing it would take
     more than half of what the smoothed curves and 98 % of the raw points need; and so is a band.
 
@@ -151,6 +154,8 @@ def draw(
     panels: dict[str, list[Curve | Band]] = {}
     for curve in curves:
         panels.setdefault(curve.tag, []).append(curve)
+    if len({(curve.tag, curve.run) for curve in curves}) < len(curves):
+        note = "; ".join(filter(None, [note, "dashed: before a restart"]))
     runs = list(dict.fromkeys(curve.run for curve in curves))
     colours = dict(zip(runs, run_colours(len(runs)), strict=True))
     labeller = Labeller([*panels, *runs, x_label, note])
@@ -242,6 +247,7 @@ def _draw_panel(
         limits = min(*shown, limits[0]), max(*shown, limits[1])
     # Many raw curves on one another would be a grey wall.
     alpha = RAW_ALPHA * min(1.0, math.sqrt(6 / len(curves)))
+    latest = {curve.run: curve for curve in curves}
     for curve in curves:
         x, dates = _numbers(curve.x)
         colour = colours[curve.run]
@@ -249,6 +255,8 @@ def _draw_panel(
         raw: dict[str, Any] = {"alpha": alpha, "linewidth": 0.8, "zorder": 2.0, "label": "_raw"}
         label = labeller.fit(curve.run, LEGEND_WIDTH, SMALL)
         smooth: dict[str, Any] = {"linewidth": 1.4, "zorder": 2.5, "label": label}
+        if curve is not latest[curve.run]:
+            smooth |= {"linestyle": (0, (2.0, 1.5)), "label": "_overtaken"}
         lines = [(curve.smoothed, smooth)]
         if isinstance(curve, Band):
             _draw_band(place, x, curve.low, curve.high, colour, columns)

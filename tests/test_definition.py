@@ -219,7 +219,8 @@ def test_threads(name, beta):
     x = SERIES[name]
     exact = exact_mean(x, beta)
     for threads in (2, 3, 7):
-        assert_close(in_pieces(x, beta, threads), exact)
+        for y in in_pieces(x, beta, threads):
+            assert_close(y, exact)
 
 
 @pytest.mark.parametrize("ignore_na", [True, False])
@@ -229,15 +230,19 @@ def test_threads(name, beta):
 def test_threads_and_gaps(name, beta, debias, ignore_na):
     x = GAPS[name]
     exact = exact_mean(x, beta, debias, ignore_na)
-    y = in_pieces(x, beta, 5, debias, ignore_na)
-    np.testing.assert_array_equal(y[exact.missing], x[exact.missing])
-    assert_close(y, exact)
+    for y in in_pieces(x, beta, 5, debias, ignore_na):
+        np.testing.assert_array_equal(y[exact.missing], x[exact.missing])
+        assert_close(y, exact)
 
 
 def in_pieces(x, beta, threads, debias=True, ignore_na=True):
-    y = np.full_like(x, np.nan)
-    _core.smooth(x, y, 1, len(x), 1, beta, debias, ignore_na, False, threads)
-    return y
+    """Yield what threads make of x, cut along time where it is long enough, and across columns."""
+    for columns in (1, 3):
+        block = x if columns == 1 else np.repeat(x, columns)
+        y = np.full_like(block, np.nan)
+        _core.smooth(block, y, 1, len(x), columns, beta, debias, ignore_na, False, threads)
+        for i in range(columns):
+            yield y[i::columns]
 
 
 # Without bias correction

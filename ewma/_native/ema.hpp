@@ -269,7 +269,7 @@ class Series {
       const Lanes power = powers_->powers(j + 1), n_j = load(there + j), w_j = load(weights + j);
       mean = load(means + j);
       const Lanes shifted = back<1>(mean_before, mean), w_shifted = back<1>(w_before, w_j);
-      const Lanes short_by = uncounted.next(fma(beta, w_shifted, -w_j) + n_j) + w_lo * power;
+      const Lanes short_by = uncounted.next(fma(beta, w_shifted, n_j - w_j)) + w_lo * power;
       const Lanes2 rise = two_sum(load(sample + j), -shifted), fall = two_sum(shifted, -mean);
       const Lanes miss =
           fma(w_j, fall.hi, n_j * rise.hi) + (n_j * rise.lo + (w_j * fall.lo + short_by * fall.hi));

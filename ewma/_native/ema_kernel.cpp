@@ -2,6 +2,9 @@
 // CMakeLists.txt defines EWMA_ISA, the namespace that this copy lives in.
 #include "ema_kernel.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include "answer.hpp"
 #include "ema.hpp"
 #include "rows.hpp"
@@ -16,8 +19,8 @@ constexpr std::size_t kTileColumns = 32;
 constexpr std::size_t kTileRows = kBlock;
 
 template <typename T>
-void smooth_tile(const T* x, T* y, std::size_t stride, std::size_t rows, Series* columns,
-                 std::size_t width) {
+void smooth_tile(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
+                 Series* columns, std::size_t width) {
   T tile[kTileColumns * kTileRows];
   for (std::size_t i = 0; i < rows; ++i) {
     const T* row = x + i * stride;
@@ -28,30 +31,33 @@ void smooth_tile(const T* x, T* y, std::size_t stride, std::size_t rows, Series*
     columns[j].run(column, column, rows);
   }
   for (std::size_t i = 0; i < rows; ++i) {
-    T* row = y + i * stride;
+    T* row = y + i * y_stride;
     for (std::size_t j = 0; j < width; ++j) row[j] = tile[j * kTileRows + i];
   }
 }
 
+// Moves columns that lie side by side on by so many rows.
 template <typename T>
-void smooth_columns(const T* x, T* y, const Shape& shape, const Powers& powers,
-                    const Series& start) {
-  std::vector<Series> columns;
-  for (std::size_t c = 0; c < shape.inner; c += kRowColumns) {
-    const std::size_t width = shape.inner - c < kRowColumns ? shape.inner - c : kRowColumns;
-    columns.assign(width, start);
-    Rows rows(powers, columns.data(), width);
-    for (std::size_t t = 0; t < shape.time;) {
-      const std::size_t at = t * shape.columns + c;
-      t += rows.run(x + at, y + at, shape.columns, shape.time - t);
-      const std::size_t left = shape.time - t < kTileRows ? shape.time - t : kTileRows;
-      for (std::size_t j = 0; j < width; j += kTileColumns) {
-        const std::size_t from = t * shape.columns + c + j;
-        smooth_tile(x + from, y + from, shape.columns, left, columns.data() + j,
-                    width - j < kTileColumns ? width - j : kTileColumns);
-      }
-      t += left;
+void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t time,
+                 const Powers& powers, std::vector<Series>& columns) {
+  const std::size_t width = columns.size();
+  Rows rows(powers, columns.data(), width);
+  for (std::size_t t = 0; t < time;) {
+    t += rows.run(x + t * stride, stride, y + t * y_stride, y_stride, time - t);
+    const std::size_t left = time - t < kTileRows ? time - t : kTileRows;
+    for (std::size_t j = 0; j < width; j += kTileColumns) {
+      smooth_tile(x + t * stride + j, stride, y + t * y_stride + j, y_stride, left,
+                  columns.data() + j, width - j < kTileColumns ? width - j : kTileColumns);
     }
+    t += left;
+  }
+}
+
+// Calls work(first, width) for columns as many as whose states stay in the second cache.
+template <typename Work>
+void by_columns(std::size_t all, const Work& work) {
+  for (std::size_t c = 0; c < all; c += kRowColumns) {
+    work(c, all - c < kRowColumns ? all - c : kRowColumns);
   }
 }
 
@@ -72,7 +78,10 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
       Series series = start;
       series.run(x, y, shape.time);
     } else {
-      smooth_columns(x, y, shape, powers, start);
+      by_columns(shape.inner, [&](std::size_t c, std::size_t width) {
+        std::vector<Series> columns(width, start);
+        run_columns(x + c, shape.columns, y + c, shape.columns, shape.time, powers, columns);
+      });
     }
   }
 }
@@ -90,18 +99,34 @@ bool is_settled(const Series& series, std::size_t before, std::size_t needed,
 }
 
 template <typename T>
-void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
+void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, const Shape& shape,
                      const Options& options) {
-  const Series start(powers_of(options.beta), options);
-  for (std::size_t before = needed < all ? needed : all;;) {
-    Series series = start;
-    series.run(x - before, static_cast<T*>(nullptr), before);
-    if (before == all || is_settled(series, before, needed, options)) {
-      series.run(x, y, time);
-      return;
+  const Powers& powers = powers_of(options.beta);
+  const std::size_t stride = shape.columns;
+  by_columns(shape.inner, [&](std::size_t c, std::size_t width) {
+    const T* const from = x + c;
+    T* const to = y + c;
+    std::vector<T> nowhere(stride == 1 ? 0 : width);
+    std::vector<Series> columns;
+    for (std::size_t before = needed < all ? needed : all;;) {
+      columns.assign(width, Series(powers, options));
+      if (stride == 1) {
+        columns[0].run(from - before, static_cast<T*>(nullptr), before);
+      } else {
+        run_columns(from - before * stride, stride, nowhere.data(), 0, before, powers, columns);
+      }
+      const auto settled = [&](const Series& series) {
+        return is_settled(series, before, needed, options);
+      };
+      if (before == all || std::all_of(columns.begin(), columns.end(), settled)) break;
+      before = before < all / 2 ? 2 * before + 1 : all;  // reach over what is missing
     }
-    before = before < all / 2 ? 2 * before + 1 : all;  // reach over what is missing
-  }
+    if (stride == 1) {
+      columns[0].run(from, to, shape.time);
+    } else {
+      run_columns(from, stride, to, stride, shape.time, powers, columns);
+    }
+  });
 }
 
 void answer(const Data& data, const Shape& shape, const Span& span, const Request* requests,
@@ -124,9 +149,9 @@ void answer(const Data& data, const Shape& shape, const Span& span, const Reques
 
 template void smooth(const double*, double*, const Shape&, const Options&);
 template void smooth(const float*, float*, const Shape&, const Options&);
-template void continue_series(const double*, double*, std::size_t, std::size_t, std::size_t,
+template void continue_series(const double*, double*, std::size_t, std::size_t, const Shape&,
                               const Options&);
-template void continue_series(const float*, float*, std::size_t, std::size_t, std::size_t,
+template void continue_series(const float*, float*, std::size_t, std::size_t, const Shape&,
                               const Options&);
 
 }  // namespace EWMA_ISA

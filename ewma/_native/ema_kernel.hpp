@@ -90,19 +90,19 @@ struct Span {
 };
 
 // One namespace an instruction set, see ema_kernel.cpp. `smooth` smooths x along time into y, which
-// may be x; `continue_series` smooths the next `time` samples of one series, of which `all` samples
-// in front of x have come before, and the last `needed` that are not missing still count for
-// anything. `answer` answers each of the requests, all of the same data, times and groups, into a
-// block of its own, one after the other in y.
-#define EWMA_DECLARE_KERNEL(isa)                                                                \
-  namespace isa {                                                                               \
-  template <typename T>                                                                         \
-  void smooth(const T* x, T* y, const Shape& shape, const Options& options);                    \
-  template <typename T>                                                                         \
-  void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time, \
-                       const Options& options);                                                 \
-  void answer(const Data& data, const Shape& shape, const Span& span, const Request* requests,  \
-              std::size_t count);                                                               \
+// may be x; `continue_series` smooths the next of series (1, time, all columns), of which `all`
+// samples in front of x have come before, and the last `needed` that are not missing still count
+// for anything. `answer` answers each of the requests, all of the same data, times and groups, into
+// a block of its own, one after the other in y.
+#define EWMA_DECLARE_KERNEL(isa)                                                                  \
+  namespace isa {                                                                                 \
+  template <typename T>                                                                           \
+  void smooth(const T* x, T* y, const Shape& shape, const Options& options);                      \
+  template <typename T>                                                                           \
+  void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, const Shape& shape, \
+                       const Options& options);                                                   \
+  void answer(const Data& data, const Shape& shape, const Span& span, const Request* requests,    \
+              std::size_t count);                                                                 \
   }
 EWMA_DECLARE_KERNEL(baseline)
 EWMA_DECLARE_KERNEL(avx2)

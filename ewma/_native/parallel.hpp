@@ -23,7 +23,7 @@ namespace ewma {
 template <typename T>
 struct Kernel {
   void (*smooth)(const T* x, T* y, const Shape& shape, const Options& options);
-  void (*continue_series)(const T* x, T* y, std::size_t all, std::size_t needed, std::size_t time,
+  void (*continue_series)(const T* x, T* y, std::size_t all, std::size_t needed, const Shape& shape,
                           const Options& options);
   void (*answer)(const Data& data, const Shape& shape, const Span& span, const Request* requests,
                  std::size_t count);
@@ -87,24 +87,29 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
       const Shape piece{end - first, shape.time, shape.inner, shape.columns};
       kernel.smooth(x + first * series, y + first * series, piece, options);
     });
-  } else if (threads > 1 && shape.inner >= threads) {
-    side_by_side(threads, [&](std::size_t i) {
-      const std::size_t first = shape.inner * i / threads, end = shape.inner * (i + 1) / threads;
-      const Shape piece{shape.outer, shape.time, end - first, shape.columns};
-      kernel.smooth(x + first, y + first, piece, options);
-    });
-  } else if (threads > 1 && shape.inner == 1 && x != y) {
-    const std::size_t needed = memory(options.beta);
+    return;
+  }
+  const std::size_t needed = memory(options.beta);
+  // Columns side by side share pages, which threads that write them for the first time fight for.
+  const bool along_time = shape.inner == 1 || needed <= shape.time / (2 * threads);
+  if (threads > 1 && along_time && x != y) {
     const std::vector<std::size_t> starts = cut(shape.time, threads, static_cast<double>(needed));
     for (std::size_t o = 0; o < shape.outer; ++o) {
       const T* from = x + o * series;
       T* to = y + o * series;
       side_by_side(threads, [&](std::size_t i) {
         const std::size_t first = starts[i];
-        kernel.continue_series(from + first, to + first, first, needed, starts[i + 1] - first,
-                               options);
+        const Shape piece{1, starts[i + 1] - first, shape.inner, shape.columns};
+        kernel.continue_series(from + first * shape.columns, to + first * shape.columns, first,
+                               needed, piece, options);
       });
     }
+  } else if (threads > 1 && shape.inner >= threads) {
+    side_by_side(threads, [&](std::size_t i) {
+      const std::size_t first = shape.inner * i / threads, end = shape.inner * (i + 1) / threads;
+      const Shape piece{shape.outer, shape.time, end - first, shape.columns};
+      kernel.smooth(x + first, y + first, piece, options);
+    });
   } else {
     kernel.smooth(x, y, shape, options);
   }

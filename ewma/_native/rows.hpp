@@ -30,10 +30,11 @@ class Rows {
         hi_(width + kLanes),
         lo_(width + kLanes) {}
 
-  // Smooths rows until one has a sample that is missing or of another scale, and returns how many
-  // these are: none if the columns do not share a weight.
+  // Smooths rows that lie `stride` apart, and their means `y_stride`, until one has a sample that
+  // is missing or of another scale, and returns how many these are: none if the columns do not
+  // share a weight.
   template <typename T>
-  std::size_t run(const T* x, T* y, std::size_t stride, std::size_t rows) {
+  std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows) {
     blank_.clear();
     for (std::size_t j = 0; j < width_; ++j) {
       if (!columns_[j].goes_with(columns_[0])) return 0;
@@ -47,7 +48,8 @@ class Rows {
     std::size_t row = 0;
     double ahead = 0.0;
     do {
-      const Places<T> places{x, y, row + 1 < rows ? stride : 0};
+      const bool is_last = row + 1 == rows;
+      const Places<T> places{x, y, is_last ? 0 : stride, is_last ? 0 : y_stride};
       const bool steady = weight.hi >= powers_.steady_weight;
       const Double2 decayed = multiply({powers_.beta, 0.0}, weight);
       if (!steady) weight = add(decayed, {1.0, 0.0});
@@ -57,7 +59,7 @@ class Rows {
       } else {
         ahead = from_mean(places, gain);
       }
-      x += stride, y += stride, ++row;
+      x += stride, y += y_stride, ++row;
     } while (row < rows && fits(x, ahead));
     std::size_t blank = 0;
     for (std::size_t j = 0; j < width_; ++j) {
@@ -75,6 +77,7 @@ class Rows {
     const T* x;
     T* y;
     std::size_t stride;
+    std::size_t y_stride;
   };
 
   template <typename T>
@@ -145,7 +148,7 @@ class Rows {
       return hi;
     };
     const T *const x = places.x, *const ahead = x + places.stride;
-    T *const y = places.y, *const y_ahead = y + places.stride;
+    T *const y = places.y, *const y_ahead = y + places.y_stride;
     const std::size_t whole = width_ / kLanes * kLanes;
     Lanes sums = {};
     for (std::size_t j = 0; j < whole; j += kLanes) {

@@ -30,13 +30,15 @@ namespace EWMA_ISA {
 
 constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a reference
 
-// Below the one beta a block's means are polished, see Stretch::smooth. They are refined, see
-// Stretch::refine, where they leave the reference by more than a part of the largest |x| so far, or
-// where the samples' own part of the sums goes further than so much a sample: exactly below the
-// other beta. The limits keep all errors under 2 ulp of the largest |x|.
+// A block's means are polished, see Stretch::smooth, below one beta. They are refined, see
+// Stretch::refine, exactly below another one, where they leave the reference by more than a part of
+// the largest |x| so far, or where the sums of what the block brings reach more than a part of it a
+// sample: there they round by more than they forget. So all errors stay under 2 ulp of the largest.
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
-constexpr double kSlowFrom = 0.97;
-constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kOneSided = 0.125;
+constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kSlowFrom = 0.97;
+constexpr double kOneSided = 0.125;
+// Below this beta a mean can leave the reference and be back before the next sample looked at.
+constexpr double kEachBelow = 0.9;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
 
 // sum_{i<=j} beta^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane,
@@ -132,7 +134,7 @@ class Stretch {
   struct Taken {
     double own;          // the samples' part of u after the block
     double largest_own;  // the same on the way, of a few
-    double widest;       // how far the means leave r
+    double widest;       // how far the means leave r, of all or of a few
     double last;         // the last mean
     Distances distances;
   };
@@ -162,8 +164,10 @@ class Stretch {
       if (to == y) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
-    const Taken taken = polish() ? smooth<true>(from, means, to, width, fill, mean_before)
-                                 : smooth<false>(from, means, to, width, fill, mean_before);
+    const Taken taken = polish() ? smooth<true, true>(from, means, to, width, fill, mean_before)
+                        : powers_.beta < kEachBelow
+                            ? smooth<false, true>(from, means, to, width, fill, mean_before)
+                            : smooth<false, false>(from, means, to, width, fill, mean_before);
     const Distances& distance = taken.distances;
     // One comparison for all: NaN, infinity, and too large for this scale.
     if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
@@ -255,7 +259,7 @@ class Stretch {
   }
 
   // Doubles go to `means`, for they may be refined; floats to `to`, as they are to come out.
-  template <bool kPolish>
+  template <bool kPolish, bool kEach>
   Taken smooth(const T* x, double* means, T* to, int width, int fill, double mean_before) const {
     const Powers& powers = powers_;
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
@@ -264,7 +268,7 @@ class Stretch {
           farthest = {};
     Scan scan(powers);
     for (int i = 0; i < width; i += kSampled) {
-      Lanes distance = {}, own = {};
+      Lanes distance = {}, own = {}, change = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
         const int k = j + 1 - fill;
         const Lanes x_j = sample(x + j), d_j = minus_r + x_j;
@@ -273,8 +277,8 @@ class Stretch {
         own = scan.next(d_j);
         const Lanes u_j = own + u * powers.powers(k);
         const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
-        const Lanes change = kSteady ? u_j : u_j / w_j;
-        if constexpr (kExact) widest = larger_magnitude(widest, change);
+        change = kSteady ? u_j : u_j / w_j;
+        if constexpr (kExact && kEach) widest = larger_magnitude(widest, change);
         mean = kSteady ? all_r + alpha * u_j : all_r + change;
         // With a small beta each mean is close to its sample, and to start from there,
         // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
@@ -293,6 +297,7 @@ class Stretch {
       }
       farthest = larger(farthest, distance);
       if constexpr (kExact) largest_own = larger_magnitude(largest_own, own);
+      if constexpr (kExact && !kEach) widest = larger_magnitude(widest, change);
     }
     const double in_means = kSteady ? powers.alpha : 1.0;
     return {scan.last(),
