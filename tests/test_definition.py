@@ -147,8 +147,8 @@ def test_rounding_does_not_add_up_sample_by_sample(beta):
 @pytest.mark.parametrize("low", [-LARGEST, -1.7])
 def test_jumps_between_signs(beta, period, low):
     # The sums of a block round several times, in ulp of the range: means not polished nor refined
-    # are off by up to 6 ulp here, and polished ones that are not refined by 3. The jumps lie between
-    # two values just below a power of two, and so with the smallest ulp for their size.
+    # are off by up to 6 ulp here, and polished ones that are not refined by 3. The values are just
+    # below a power of two, and so have the smallest ulp for their size.
     x = np.where((np.arange(2000) + 3) // period % 2, low, LARGEST if low == -LARGEST else 1.9)
     exact = exact_mean(x, beta)
     for y in each_kernel(x, beta):
@@ -202,9 +202,9 @@ def test_gaps(name, beta, debias, ignore_na):
 def test_gaps_between_jumps(share, beta, ignore_na):
     # The weight is a sum, too: where it is known to a few ulp only, so are the means after a jump.
     for seed, period in enumerate((5, 20, 110, 210)):
-        x = np.where(np.arange(900) // period % 2, -1.95, 1.9)
-        for x in (x, np.clip(0.6 * np.cumsum(x), -1.99, 1.99)):
-            x = with_gaps(x, seed, share)
+        jumps = np.where(np.arange(900) // period % 2, -1.95, 1.9)
+        for whole in (jumps, np.clip(0.6 * np.cumsum(jumps), -1.99, 1.99)):
+            x = with_gaps(whole, seed, share)
             exact = exact_mean(x, beta, ignore_na=ignore_na)
             for y in each_kernel(x, beta, ignore_na=ignore_na):
                 assert_close(y, exact)
