@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -41,7 +41,8 @@ def assert_within(found, expected, ulps, x):
 def test_affine(x, beta, scale, offset):
     y = smooth(scale * x + offset, beta)
     largest = scale * np.abs(x).max(initial=0.0) + abs(offset)
-    np.testing.assert_allclose(y, scale * smooth(x, beta) + offset, rtol=0, atol=20 * EPS * largest)
+    slack = 20 * (EPS * largest + 5e-324)
+    np.testing.assert_allclose(y, scale * smooth(x, beta) + offset, rtol=0, atol=slack)
 
 
 @quickly
@@ -73,11 +74,17 @@ def test_the_future_does_not_count(x, beta, n, debias):
 
 @quickly
 @given(arrays(np.float32, lengths, elements=st.floats(width=32)), betas, st.booleans())
+@example(np.float32([3.0] * 24 + [0.0] * 3), 2.0**-52, False)
 def test_float32_is_rounded_float64(x, beta, debias):
     y = smooth(x, beta, debias=debias)
     assert y.dtype == np.float32
     double = smooth(x.astype(np.float64), beta, debias=debias)
-    np.testing.assert_array_equal(y, double.astype(np.float32))
+    # Both stay under 2 ulp of the largest; beside a mean that has decayed to less, that shows.
+    slack = 4 * ulps_of(x.astype(np.float64))
+    finite = np.isfinite(double)
+    assert (y >= (double - slack).astype(np.float32))[finite].all()
+    assert (y <= (double + slack).astype(np.float32))[finite].all()
+    np.testing.assert_array_equal(y[~finite], double[~finite])
 
 
 @quickly
