@@ -534,7 +534,7 @@ def test_thinning_keeps_each_columns_extremes_and_ends(y, spacing, columns):
         [np.fmin.reduce(y[kept]), np.fmax.reduce(y[kept])],
     )
     if spacing == "even" and n > 4 * columns:
-        column = np.minimum(x * columns / x[-1], columns).astype(int)
+        column = (x * (columns / x[-1])).astype(int)
         for c in np.unique(column):
             there, left = y[column == c], y[kept[column[kept] == c]]
             assert np.fmin.reduce(there) == np.fmin.reduce(left) or np.isnan(there).all()
