@@ -197,6 +197,19 @@ def test_gaps(name, beta, debias, ignore_na):
 
 
 @pytest.mark.parametrize("ignore_na", [True, False])
+@pytest.mark.parametrize("beta", [0.93, 0.97, 0.99, 0.999, 0.99975, 0.99999])
+def test_gaps_between_slow_ramps(beta, ignore_na):
+    # What the sums round by early in a block counts beside the largest so far, not of the block.
+    for seed in range(30):
+        period, step = 60 + 7 * seed, 0.008 + 0.003 * (seed % 5)
+        jumps = np.where(np.arange(700) // period % 2, -1.54, 0.52)
+        x = with_gaps(np.clip(step * np.cumsum(jumps), -1.99, 1.99), seed, 0.01)
+        exact = exact_mean(x, beta, ignore_na=ignore_na)
+        for y in each_kernel(x, beta, ignore_na=ignore_na):
+            assert_close(y, exact)
+
+
+@pytest.mark.parametrize("ignore_na", [True, False])
 @pytest.mark.parametrize("beta", [0.3, 0.59, 0.6, 0.65, 0.7, 0.76, 0.9, 0.97, 0.999, 0.99996])
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
 def test_gaps_between_jumps(share, beta, ignore_na):

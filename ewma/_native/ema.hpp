@@ -103,7 +103,7 @@ class Series {
   static constexpr std::size_t kWorthIt = 16;    // fewer samples are faster one by one
   static constexpr std::size_t kGathered = 512;  // samples that are looked at for gaps at once
   static constexpr double kFew = 3.0;            // samples
-  static constexpr double kWideGaps = 0.25;
+  static constexpr double kSlowGaps = 0.92;  // what sums round by outlasts a few samples
   static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
 
   // One sample by the recurrence itself: the first, a few alone, and any block that has a missing
@@ -188,10 +188,10 @@ class Series {
     run(samples + 1, y == nullptr ? nullptr : samples + 1, zeros ? n : good);
     gaps_ += n - good;
     if (y == nullptr) return n;
-    if (zeros) {
-      for (std::size_t i = 0; i < n; ++i) {
-        y[i] = either(is_there(x[i]) | options_.fill, samples[1 + i], x[i]);
-      }
+    if (zeros && options_.fill) {
+      std::memcpy(y, samples + 1, n * sizeof(T));
+    } else if (zeros) {
+      put_where_there(x, samples + 1, n, y);
     } else {
       open_up(x, samples, n, options_.fill, y);
     }
@@ -205,20 +205,16 @@ class Series {
     if (weight_.hi < kFaint) return 0;
     weight_ = full_weight();
     double sample[kBlock], there[kBlock], means[kBlock], weights[kBlock];
-    for (int j = 0; j < kBlock; ++j) {
-      const double x_j = static_cast<double>(x[j]);
-      const bool is_good = is_there(x_j);
-      there[j] = either(is_good, 1.0, 0.0);
-      sample[j] = either(is_good, kScaled ? x_j * scale_->in : x_j, mean_.hi);
-    }
     const double before = weight_.hi * mean_.lo;
     const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), w = all_lanes(weight_.hi);
     Lanes widest = {}, largest_own = {}, farthest = {}, counts = {}, tops = {}, rests = {};
-    Scan sums(*powers_), counted(*powers_);
+    Scan summed(*powers_), counted(*powers_);
     for (int j = 0; j < kBlock; j += kLanes) {
-      const Lanes power = powers_->powers(j + 1), x_j = load(sample + j), n_j = load(there + j);
+      const Lanes power = powers_->powers(j + 1), in = load(x + j);
+      const Lanes n_j = where_there(in, all_lanes(1.0), Lanes{});
+      const Lanes x_j = where_there(in, kScaled ? scale_->in * in : in, r);
       const Lanes2 at_the_end = powers_->weights_at_the_end(j);
-      const Lanes own = sums.next(x_j - r), w_j = counted.next(n_j) + w * power;
+      const Lanes own = summed.next(x_j - r), w_j = counted.next(n_j) + w * power;
       const Lanes change = (own + u * power) / w_j;
       farthest = larger_magnitude(farthest, x_j);
       widest = larger_magnitude(widest, change);
@@ -226,6 +222,8 @@ class Series {
       counts = counts + n_j;
       tops = tops + n_j * at_the_end.hi;
       rests = rests + n_j * at_the_end.lo;
+      store(sample + j, x_j);
+      store(there + j, n_j);
       store(weights + j, w_j);
       store(means + j, r + change);
     }
@@ -234,24 +232,32 @@ class Series {
     if (count == kBlock || !(largest <= kScaledLimit)) return 0;
     const Double2 power = powers_->power(kBlock), mean_before = mean_, weight_before = weight_;
     weight_ = add(multiply(power, weight_), two_sum(total(tops), total(rests)));
-    if (largest_lane(widest) > kWideGaps * largest ||
-        largest_lane(largest_own) > kOneSided * smaller(count, weight_.hi) * largest) {
+    const bool slow = powers_->beta > kSlowGaps;
+    const double sums = kOneSided * (slow ? smaller(count, weight_.hi) : count);
+    if (largest_lane(widest) > (slow ? kWideSlow : kWide) * largest ||
+        largest_lane(largest_own) > sums * largest) {
       refine_gaps(sample, there, weights, means, before, weight_before);
     } else {
-      const Double2 sum = two_sum(power.hi * before, sums.last());
+      const Double2 sum = two_sum(power.hi * before, summed.last());
       mean_ = add({mean_.hi, 0.0}, divide(sum, weight_));
     }
     largest_ = largest;
     gaps_ += kBlock - static_cast<std::size_t>(count);
     if (y != nullptr) {
-      T all[kBlock], closed[1 + kBlock + kBehind];
+      T all[kBlock];
       for (int j = 0; j < kBlock; j += kLanes) {
         const Lanes mean = load(means + j);
         store(all + j, kScaled ? bounded(scale_->out * mean) : mean);
       }
-      closed[0] = static_cast<T>(kScaled ? bounded(mean_before.hi * scale_->out) : mean_before.hi);
-      close_up(x, all, kBlock, closed + 1);
-      open_up(x, closed, kBlock, options_.fill, y);
+      if (options_.fill) {
+        T closed[1 + kBlock + kBehind];
+        closed[0] =
+            static_cast<T>(kScaled ? bounded(mean_before.hi * scale_->out) : mean_before.hi);
+        close_up(x, all, kBlock, closed + 1);
+        open_up(x, closed, kBlock, true, y);
+      } else {
+        put_where_there(x, all, kBlock, y);
+      }
     }
     return kBlock;
   }

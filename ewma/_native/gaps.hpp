@@ -34,6 +34,17 @@ T either(bool first, T a, T b) {
   return a;
 }
 
+// a where x is there, else b.
+inline Lanes where_there(const Lanes& x, const Lanes& a, const Lanes& b) {
+#if defined(EWMA_VECTOR_LANES)
+  return magnitude(x) <= all_lanes(kLargest) ? a : b;
+#else
+  Lanes y;
+  for (int j = 0; j < kLanes; ++j) y[j] = either(is_there(x[j]), a[j], b[j]);
+  return y;
+#endif
+}
+
 #if defined(EWMA_EIGHT_LANES)
 inline unsigned which_are_there(const Lanes& x) {
   return _mm512_cmp_pd_mask(magnitude(x), all_lanes(kLargest), _CMP_LE_OQ);
@@ -74,6 +85,19 @@ std::size_t close_up(const T* x, const T* values, std::size_t n, T* to) {
     count += is_there(x[i]);
   }
   return count;
+}
+
+// Those of n values whose sample x is there go to y, which may be x; the others are x.
+template <typename T>
+void put_where_there(const T* x, const T* values, std::size_t n, T* y) {
+  std::size_t i = 0;
+  if constexpr (std::is_same<T, double>::value) {
+    for (; i + kLanes <= n; i += kLanes) {
+      const Lanes sample = load(x + i);
+      store(y + i, where_there(sample, load(values + i), sample));
+    }
+  }
+  for (; i < n; ++i) y[i] = either(is_there(x[i]), values[i], x[i]);
 }
 
 // The way back: means[0] is the mean before, the others those of the samples that are there. What

@@ -122,7 +122,9 @@ inline Lanes load(const double* x) {
 inline void store(double* x, const Lanes& lanes) { std::memcpy(x, &lanes, sizeof lanes); }
 
 inline Lanes load(const float* x) {
-#if defined(EWMA_VECTOR_LANES)
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_cvtps_pd(_mm256_loadu_ps(x));  // GCC converts in halves
+#elif defined(EWMA_VECTOR_LANES)
   Floats floats;
   std::memcpy(&floats, x, sizeof floats);
   return __builtin_convertvector(floats, Lanes);
