@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Array = npt.NDArray[Any]
 
-_FLOAT64 = np.dtype(np.float64)
+_FLOAT64, _FLOAT32 = np.dtype(np.float64), np.dtype(np.float32)
 
 
 def smooth(
@@ -174,7 +174,7 @@ def smooth(
             opened = open_container(data)
             values = opened.values
         if _is_plain(values) and (out is None or _takes_plain(out, values, data)):
-            target = np.empty(len(values)) if out is None else out
+            target = np.empty(len(values), values.dtype) if out is None else out
             _core.smooth(
                 values,
                 target,
@@ -218,7 +218,9 @@ def smooth(
 
 def _is_plain(array: Array) -> bool:
     """Return whether the kernel takes an array as it is, in one thread."""
-    if array.dtype is not _FLOAT64 or array.ndim != 1 or len(array) >= 2 * SAMPLES_PER_THREAD:
+    if array.dtype is not _FLOAT64 and array.dtype is not _FLOAT32:
+        return False
+    if array.ndim != 1 or len(array) >= 2 * SAMPLES_PER_THREAD:
         return False
     flags = array.flags  # pandas' own memory is not writeable
     return flags.c_contiguous and flags.aligned
@@ -230,6 +232,7 @@ def _takes_plain(out: Any, values: Array, data: Any) -> bool:
         values is data
         and type(out) is np.ndarray
         and _is_plain(out)
+        and out.dtype is values.dtype
         and out.flags.writeable
         and len(out) == len(values)
         and (out is values or not np.may_share_memory(out, values))
