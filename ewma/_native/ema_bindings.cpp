@@ -138,9 +138,15 @@ std::ptrdiff_t backwards(nb::handle times, bool whole, nb::handle groups, std::s
   const Column column(times, items(at)), group(groups, items(at));
   const auto* const of = static_cast<const std::int64_t*>(group.data());
   const auto search = [&](const auto* time) -> std::ptrdiff_t {
-    std::vector<std::size_t> last(of == nullptr ? 1 : group_count);
+    if (of == nullptr) {
+      for (std::size_t i = 1; i < items(at); ++i) {
+        if (!(time[i] >= time[i - 1])) return static_cast<std::ptrdiff_t>(i);
+      }
+      return -1;
+    }
+    std::vector<std::size_t> last(group_count);
     for (std::size_t i = 0; i < items(at); ++i) {  // `last` counts from 1
-      std::size_t& before = last[of == nullptr ? 0 : static_cast<std::size_t>(of[i])];
+      std::size_t& before = last[static_cast<std::size_t>(of[i])];
       if (before > 0 && !(time[i] >= time[before - 1])) return static_cast<std::ptrdiff_t>(i);
       before = i + 1;
     }

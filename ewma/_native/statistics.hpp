@@ -149,7 +149,7 @@ class Statistics {
   // Samples that are all there, as is a weight before them; y may be x.
   void observe(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     if (n == 0) return;
-    double distance[kRows], weight[kRows + 1], means[kRows + 1];
+    double distance[kRows], weight[kRows + 1], inverse[kRows + 1], means[kRows + 1];
     for (std::size_t i = 0; i < n; ++i) distance[i] = x[i] - state_.mean;
     double w = weight[0] = state_.weight, sum = w * state_.rest;
     means[0] = state_.rest;
@@ -158,14 +158,14 @@ class Statistics {
       means[i + 1] = sum = a[i] * sum + b[i] * distance[i];
     }
     if (request_->options.debias) {
-      for (std::size_t i = 1; i <= n; ++i) means[i] /= weight[i];
+      for (std::size_t i = 1; i <= n; ++i) inverse[i] = 1.0 / weight[i], means[i] *= inverse[i];
     } else {
-      for (std::size_t i = 1; i <= n; ++i) weight[i] = 1.0;  // but for rounding
+      for (std::size_t i = 1; i <= n; ++i) weight[i] = inverse[i] = 1.0;  // but for rounding
     }
     if (request_->statistic == Statistic::kMean) {
       for (std::size_t i = 0; i < n; ++i) {
         // Nearer to the sample than to the mean before: start there.
-        const double keep = a[i] * weight[i] / weight[i + 1];
+        const double keep = a[i] * weight[i] * inverse[i + 1];
         const double from_sample = x[i] + keep * (means[i] - distance[i]);
         y[i] = keep < 0.5 ? from_sample : state_.mean + means[i + 1];
       }
@@ -173,7 +173,7 @@ class Statistics {
       for (std::size_t i = 0; i < n; ++i) {
         const double change = distance[i] - means[i];
         const double before = a[i] * weight[i];
-        distance[i] = b[i] * (before / weight[i + 1]) * (change * change);
+        distance[i] = b[i] * (before * inverse[i + 1]) * (change * change);
         means[i] = 2.0 * before * b[i];
       }
       double spread = state_.spread, pairs = state_.pairs;
@@ -183,7 +183,7 @@ class Statistics {
       }
       state_.spread = spread, state_.pairs = pairs;
       if (request_->bias) {
-        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] / weight[i + 1];
+        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] * inverse[i + 1];
       } else {
         for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] * (weight[i + 1] / means[i]);
       }
