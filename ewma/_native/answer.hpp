@@ -9,6 +9,7 @@
 #include "elapsed.hpp"
 #include "ema.hpp"
 #include "ema_kernel.hpp"
+#include "prefetch.hpp"
 #include "samples.hpp"
 #include "statistics.hpp"
 
@@ -18,6 +19,7 @@ namespace EWMA_ISA {
 constexpr std::size_t kWidestTile = 16;  // columns
 constexpr std::size_t kLongestTile = 1024;
 constexpr std::size_t kTile = kWidestTile * kRows;
+constexpr std::size_t kAhead = 8;  // rows before a group's turn its state is sent for
 
 inline void advance(Series& series, const double* x, const double*, const double*, double* y,
                     std::size_t n) {
@@ -152,6 +154,7 @@ void answer_all(const Data& data, const Shape& shape, const Span& span, const Re
             const std::int64_t* const group = groups.of + t;
             for (std::size_t i = 0, end; i < rows; i = end) {
               for (end = i + 1; end < rows && group[end] == group[i];) ++end;
+              if (i + kAhead < rows) soon_written(&state[group[i + kAhead]], sizeof(State));
               advance(state[group[i]], x + i, a + i, b + i, y + i, end - i);
             }
           }

@@ -9,17 +9,12 @@
 
 #include "ema.hpp"
 #include "lanes.hpp"
+#include "prefetch.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
 
 constexpr std::size_t kRowColumns = 4096;  // their states stay in the second cache
-
-#if defined(__GNUC__)
-#define EWMA_SOON_WRITTEN(at) __builtin_prefetch(at, 1)
-#else
-#define EWMA_SOON_WRITTEN(at)
-#endif
 
 class Rows {
  public:
@@ -152,7 +147,7 @@ class Rows {
     const std::size_t whole = width_ / kLanes * kLanes;
     Lanes sums = {};
     for (std::size_t j = 0; j < whole; j += kLanes) {
-      EWMA_SOON_WRITTEN(y_ahead + j);
+      soon_written(y_ahead + j, 1);
       sums = sums + magnitude(load(ahead + j));
       store(y + j, one(j, load(x + j)));
     }
