@@ -100,10 +100,10 @@ class Series {
   }
 
  private:
-  static constexpr std::size_t kWorthIt = 16;    // fewer samples are faster one by one
-  static constexpr std::size_t kGathered = 512;  // samples that are looked at for gaps at once
-  static constexpr double kFew = 3.0;            // samples
-  static constexpr double kSlowGaps = 0.92;  // what sums round by outlasts a few samples
+  static constexpr std::size_t kWorthIt = 16;      // fewer samples are faster one by one
+  static constexpr std::size_t kGathered = 512;    // samples that are looked at for gaps at once
+  static constexpr double kFew = 3.0;              // samples
+  static constexpr double kSlowGaps = 0.92;        // what sums round by outlasts a few samples
   static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
 
   // One sample by the recurrence itself: the first, a few alone, and any block that has a missing

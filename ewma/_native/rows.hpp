@@ -1,5 +1,5 @@
-// The recurrence over series that lie side by side in memory, a row at a time: all of them share
-// the weight, so that nothing waits for anything but the row before.
+// The recurrence over series that lie side by side in memory, a few rows at a time: all of them
+// share the weight, so that nothing waits for anything but the row before.
 #pragma once
 
 #include <cmath>
@@ -9,12 +9,13 @@
 
 #include "ema.hpp"
 #include "lanes.hpp"
-#include "prefetch.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
 
 constexpr std::size_t kRowColumns = 4096;  // their states stay in the second cache
+constexpr std::size_t kRowsAtOnce = 8;     // looked at, and then worked on in the cache
+constexpr int kTogether = kLanes / 2;      // vectors of means in registers
 
 class Rows {
  public:
@@ -34,28 +35,21 @@ class Rows {
     for (std::size_t j = 0; j < width_; ++j) {
       if (!columns_[j].goes_with(columns_[0])) return 0;
       if (columns_[j].is_blank()) blank_.push_back(j);
-    }
-    if (rows == 0 || !fits(x, magnitudes(x))) return 0;
-    for (std::size_t j = 0; j < width_; ++j) {
       hi_[j] = columns_[j].mean().hi, lo_[j] = columns_[j].mean().lo;
     }
     Double2 weight = columns_[0].weight();
-    std::size_t row = 0;
-    double ahead = 0.0;
-    do {
-      const bool is_last = row + 1 == rows;
-      const Places<T> places{x, y, is_last ? 0 : stride, is_last ? 0 : y_stride};
-      const bool steady = weight.hi >= powers_.steady_weight;
-      const Double2 decayed = multiply({powers_.beta, 0.0}, weight);
-      if (!steady) weight = add(decayed, {1.0, 0.0});
-      const double gain = steady ? powers_.alpha : divide({1.0, 0.0}, weight).hi;
-      if (gain > 0.5) {
-        ahead = from_sample(places, steady ? powers_.beta : divide(decayed, weight).hi);
-      } else {
-        ahead = from_mean(places, gain);
+    std::size_t row = 0, count = kRowsAtOnce;
+    for (; count == kRowsAtOnce && row < rows; row += count) {
+      const std::size_t most = rows - row < kRowsAtOnce ? rows - row : kRowsAtOnce;
+      Step steps[kRowsAtOnce];
+      const T* const from = x + row * stride;
+      for (count = 0; count < most; ++count) {
+        if (!fits(from + count * stride)) break;
+        steps[count] = next(weight);
       }
-      x += stride, y += y_stride, ++row;
-    } while (row < rows && fits(x, ahead));
+      move(Tile<T>{from, stride, y + row * y_stride, y_stride, steps, count});
+    }
+    if (row == 0) return 0;
     std::size_t blank = 0;
     for (std::size_t j = 0; j < width_; ++j) {
       const bool is_blank = blank < blank_.size() && blank_[blank] == j;
@@ -66,35 +60,36 @@ class Rows {
   }
 
  private:
-  // A row and the one after it, or again this one where none follows.
-  template <typename T>
-  struct Places {
-    const T* x;
-    T* y;
-    std::size_t stride;
-    std::size_t y_stride;
+  // As Series::observe: start from whichever is nearer to the new mean, the sample or the mean
+  // before, of which the difference between both is a part.
+  struct Step {
+    bool from_sample;
+    double part;
   };
 
-  template <typename T>
-  double magnitudes(const T* x) const {
-    Lanes sums = {};
-    const std::size_t whole = width_ / kLanes * kLanes;
-    for (std::size_t j = 0; j < whole; j += kLanes) sums = sums + magnitude(load(x + j));
-    return total(sums) + rest(x);
-  }
-  // Of those that do not fill their lanes.
-  template <typename T>
-  double rest(const T* x) const {
-    double sum = 0.0;
-    for (std::size_t j = width_ / kLanes * kLanes; j < width_; ++j) {
-      sum += std::fabs(static_cast<double>(x[j]));
+  // The next step, which a weight makes.
+  Step next(Double2& weight) const {
+    if (weight.hi >= powers_.steady_weight) {
+      const bool from_sample = powers_.alpha > 0.5;
+      return {from_sample, from_sample ? -powers_.beta : powers_.alpha};
     }
-    return sum;
+    const Double2 decayed = multiply({powers_.beta, 0.0}, weight);
+    weight = add(decayed, {1.0, 0.0});
+    const double gain = divide({1.0, 0.0}, weight).hi;
+    return gain > 0.5 ? Step{true, -divide(decayed, weight).hi} : Step{false, gain};
   }
 
-  // Whether Series too would work on this row at the usual scale; `sum`: of its magnitudes.
+  // Whether Series too would work on this row at the usual scale.
   template <typename T>
-  bool fits(const T* x, double sum) {
+  bool fits(const T* x) {
+    Lanes a = {}, b = {};
+    std::size_t j = 0;
+    for (; j + 4 * kLanes <= width_; j += 4 * kLanes) {
+      a = a + (magnitude(load(x + j)) + magnitude(load(x + j + kLanes)));
+      b = b + (magnitude(load(x + j + 2 * kLanes)) + magnitude(load(x + j + 3 * kLanes)));
+    }
+    double sum = total(a + b);
+    for (; j < width_; ++j) sum += std::fabs(static_cast<double>(x[j]));
     if (!(sum <= kScaledLimit)) return false;
     std::size_t still_blank = 0;
     for (const std::size_t j : blank_) {
@@ -109,56 +104,68 @@ class Rows {
     return true;
   }
 
-  // As Series::observe: start from whichever is nearer to the new mean.
   template <typename T>
-  double from_sample(const Places<T>& places, double keep) {
-    const Lanes minus_keep = all_lanes(-keep);
-    return move(places, [=](const Lanes& x, const Lanes& hi, const Lanes& lo) {
-      return Sum{x, minus_keep * ((x - hi) - lo)};
-    });
-  }
-  template <typename T>
-  double from_mean(const Places<T>& places, double gain) {
-    const Lanes all_gain = all_lanes(gain);
-    return move(places, [=](const Lanes& x, const Lanes& hi, const Lanes& lo) {
-      return Sum{hi, all_gain * ((x - hi) - lo) + lo};
-    });
-  }
+  struct Tile {
+    const T* x;
+    std::size_t stride;
+    T* y;
+    std::size_t y_stride;
+    const Step* steps;
+    std::size_t rows;
 
-  struct Sum {
-    Lanes a, b;
+    Tile from(std::size_t j) const { return {x + j, stride, y + j, y_stride, steps, rows}; }
   };
 
-  // A row's means, hi + lo, are the sums that `next` tells. Returns the sum of the magnitudes of
-  // the row after it: read now, it does not keep the writing waiting later.
-  template <typename T, typename Next>
-  double move(const Places<T>& places, const Next& next) {
-    double* const his = hi_.data();
-    double* const los = lo_.data();
-    const auto one = [=](std::size_t j, const Lanes& x) {
-      const Sum sum = next(x, load(his + j), load(los + j));
-      const Lanes hi = sum.a + sum.b, b = hi - sum.a;
-      store(los + j, (sum.a - (hi - b)) + (sum.b - b));
-      store(his + j, hi);
-      return hi;
-    };
-    const T *const x = places.x, *const ahead = x + places.stride;
-    T *const y = places.y, *const y_ahead = y + places.y_stride;
-    const std::size_t whole = width_ / kLanes * kLanes;
-    Lanes sums = {};
-    for (std::size_t j = 0; j < whole; j += kLanes) {
-      soon_written(y_ahead + j, 1);
-      sums = sums + magnitude(load(ahead + j));
-      store(y + j, one(j, load(x + j)));
+  template <typename T>
+  void move(const Tile<T>& tile) {
+    std::size_t j = 0;
+    for (; j + kTogether * kLanes <= width_; j += kTogether * kLanes) {
+      move<kTogether>(tile.from(j), j);
     }
-    if (whole < width_) {
-      T end[kLanes] = {};
-      std::memcpy(end, x + whole, (width_ - whole) * sizeof(T));
-      const Lanes mean = one(whole, load(end));
-      store(end, mean);
-      std::memcpy(y + whole, end, (width_ - whole) * sizeof(T));
+    for (; j + kLanes <= width_; j += kLanes) move<1>(tile.from(j), j);
+    if (j == width_) return;
+    T rest[kRowsAtOnce * kLanes] = {};
+    const std::size_t bytes = (width_ - j) * sizeof(T);
+    for (std::size_t i = 0; i < tile.rows; ++i) {
+      std::memcpy(rest + i * kLanes, tile.x + i * tile.stride + j, bytes);
     }
-    return total(sums) + rest(ahead);
+    move<1>(Tile<T>{rest, kLanes, rest, kLanes, tile.steps, tile.rows}, j);
+    for (std::size_t i = 0; i < tile.rows; ++i) {
+      std::memcpy(tile.y + i * tile.y_stride + j, rest + i * kLanes, bytes);
+    }
+  }
+
+  // The means hi + lo of the columns from j on, through all rows of a tile.
+  template <int kVectors, typename T>
+  void move(const Tile<T>& tile, std::size_t j) {
+    Lanes hi[kVectors], lo[kVectors];
+    for (int k = 0; k < kVectors; ++k) {
+      hi[k] = load(hi_.data() + j + k * kLanes), lo[k] = load(lo_.data() + j + k * kLanes);
+    }
+    for (std::size_t i = 0; i < tile.rows; ++i) {
+      const T* const x = tile.x + i * tile.stride;
+      T* const y = tile.y + i * tile.y_stride;
+      const Lanes part = all_lanes(tile.steps[i].part);
+      const auto sum = [&](int k, const Lanes a, const Lanes& b) {  // `a` may be hi[k]
+        hi[k] = a + b;
+        const Lanes added = hi[k] - a;
+        lo[k] = (a - (hi[k] - added)) + (b - added);
+        store(y + k * kLanes, hi[k]);
+      };
+      if (tile.steps[i].from_sample) {
+        for (int k = 0; k < kVectors; ++k) {
+          const Lanes x_k = load(x + k * kLanes);
+          sum(k, x_k, part * ((x_k - hi[k]) - lo[k]));
+        }
+      } else {
+        for (int k = 0; k < kVectors; ++k) {
+          sum(k, hi[k], part * ((load(x + k * kLanes) - hi[k]) - lo[k]) + lo[k]);
+        }
+      }
+    }
+    for (int k = 0; k < kVectors; ++k) {
+      store(hi_.data() + j + k * kLanes, hi[k]), store(lo_.data() + j + k * kLanes, lo[k]);
+    }
   }
 
   const Powers& powers_;
