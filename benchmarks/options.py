@@ -56,7 +56,7 @@ def _rows(
             np.testing.assert_allclose(equal(call()), ours(), rtol=1e-7, atol=1e-9)
     calls = {"ewma": ours} | {name: call for name, (call, _) in peers.items()}
     clocks = {
-        name: stopwatch(call, at_least=4 * MILLISECONDS, warm_up=2) for name, call in calls.items()
+        name: stopwatch(call, at_least=4 * MILLISECONDS, warm_up=3) for name, call in calls.items()
     }
     samples = interleave(clocks, rounds)
     for name, (_, target) in peers.items():
@@ -105,7 +105,7 @@ def _columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
                         Target(">=", 4),
                     ),
                 },
-                rounds=5,
+                rounds=9,
             )
 
 
