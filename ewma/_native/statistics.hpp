@@ -173,7 +173,7 @@ class Statistics {
       for (std::size_t i = 0; i < n; ++i) {
         const double change = distance[i] - means[i];
         const double before = a[i] * weight[i];
-        distance[i] = b[i] * (before * inverse[i + 1]) * (change * change);
+        distance[i] = b[i] * (before / weight[i + 1]) * (change * change);
         means[i] = 2.0 * before * b[i];
       }
       double spread = state_.spread, pairs = state_.pairs;
@@ -183,7 +183,7 @@ class Statistics {
       }
       state_.spread = spread, state_.pairs = pairs;
       if (request_->bias) {
-        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] * inverse[i + 1];
+        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] / weight[i + 1];
       } else {
         for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] * (weight[i + 1] / means[i]);
       }
