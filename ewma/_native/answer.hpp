@@ -9,6 +9,7 @@
 #include "elapsed.hpp"
 #include "ema.hpp"
 #include "ema_kernel.hpp"
+#include "new_pages.hpp"
 #include "prefetch.hpp"
 #include "samples.hpp"
 #include "statistics.hpp"
@@ -116,6 +117,13 @@ void answer_all(const Data& data, const Shape& shape, const Span& span, const Re
   const std::size_t from =
       span.first == 0 ? 0 : first_that_counts(data, shape, span.first, requests, count);
   double loaded[kTile], worked[kTile], a[kLongestTile], b[kLongestTile];
+  // Written one after the other, but where another thread has the rest of each row.
+  std::vector<NewPages> pages(count);
+  for (std::size_t k = 0; k < count && data.x != data.y && shape.inner == shape.columns; ++k) {
+    const std::size_t first = span.first * shape.columns;
+    const std::size_t end = ((shape.outer - 1) * shape.time + span.end) * shape.columns;
+    pages[k] = {data.y + (k * data.block + first) * data.y_size, (end - first) * data.y_size};
+  }
   std::vector<State> states;
   std::vector<Elapsed> elapsed;
   for (std::size_t o = 0; o < shape.outer; ++o) {
@@ -135,6 +143,10 @@ void answer_all(const Data& data, const Shape& shape, const Span& span, const Re
         const std::size_t first = (o * shape.time + t) * shape.columns + c;
         if (!in_place) tiles.load(first, width, rows, loaded);
         for (std::size_t k = 0; k < count; ++k) {
+          if (counts) {
+            const std::size_t end = first - c + rows * shape.columns;
+            pages[k].reach(data.y + (k * data.block + end) * data.y_size);
+          }
           if (has_times) elapsed[k].next(t, rows, a, b);
           if (in_place) {
             const double* const x = reinterpret_cast<const double*>(data.x) + first;

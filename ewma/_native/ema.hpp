@@ -20,6 +20,7 @@
 #include "double2.hpp"
 #include "ema_kernel.hpp"
 #include "gaps.hpp"
+#include "new_pages.hpp"
 #include "powers.hpp"
 #include "scale.hpp"
 #include "stream_kernel.hpp"
@@ -53,9 +54,10 @@ class Series {
     state.count += static_cast<std::int64_t>(samples - gaps_);
   }
 
-  // Smooths the next n samples; y may be x, or null where only the state is to move on.
+  // Smooths the next n samples; y may be x, or null where only the state is to move on. `pages` are
+  // those that y lies in.
   template <typename T>
-  void run(const T* x, T* y, std::size_t n) {
+  void run(const T* x, T* y, std::size_t n, NewPages* pages = nullptr) {
     T nowhere;
     // A first mean is its sample, exactly, as are all means at beta = 0: r + (x - r) would round.
     // At beta = 1 without bias correction all means are 0, and 1 / (1 - beta) is not a number.
@@ -64,6 +66,7 @@ class Series {
     for (std::size_t i = 0; i < n;) {
       const std::size_t left = n - i;
       std::size_t done = 0;
+      if (pages != nullptr) pages->reach(y + i + (left < kStretch ? left : kStretch));
       if (in_blocks && seen_ && left >= kWorthIt) {
         T* const to = y == nullptr ? y : y + i;
         if (gaps) done = over_gaps(x + i, to, left);  // more are likely

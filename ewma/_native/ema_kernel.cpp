@@ -7,6 +7,7 @@
 
 #include "answer.hpp"
 #include "ema.hpp"
+#include "new_pages.hpp"
 #include "rows.hpp"
 
 namespace ewma {
@@ -39,11 +40,11 @@ void smooth_tile(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
 // Moves columns that lie side by side on by so many rows.
 template <typename T>
 void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t time,
-                 const Powers& powers, std::vector<Series>& columns) {
+                 const Powers& powers, std::vector<Series>& columns, NewPages& pages) {
   const std::size_t width = columns.size();
   Rows rows(powers, columns.data(), width);
   for (std::size_t t = 0; t < time;) {
-    t += rows.run(x + t * stride, stride, y + t * y_stride, y_stride, time - t);
+    t += rows.run(x + t * stride, stride, y + t * y_stride, y_stride, time - t, pages);
     const std::size_t left = time - t < kTileRows ? time - t : kTileRows;
     for (std::size_t j = 0; j < width; j += kTileColumns) {
       smooth_tile(x + t * stride + j, stride, y + t * y_stride + j, y_stride, left,
@@ -61,6 +62,14 @@ void by_columns(std::size_t all, const Work& work) {
   }
 }
 
+// The pages of so many rows of y, which are written one after the other: not where another thread
+// has the rest of each.
+template <typename T>
+NewPages pages_of(const T* x, T* y, const Shape& shape, std::size_t rows) {
+  if (x == y || shape.inner != shape.columns) return {};
+  return {y, rows * shape.columns * sizeof(T)};
+}
+
 // Made anew only when beta changes: many short series ask for the same.
 const Powers& powers_of(double beta) {
   static thread_local Powers powers(beta);
@@ -73,14 +82,15 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const Powers& powers = powers_of(options.beta);
   const Series start(powers, options);
   const std::size_t stride = shape.time * shape.columns;
+  NewPages pages = pages_of(x, y, shape, shape.outer * shape.time);
   for (std::size_t o = 0; o < shape.outer; ++o, x += stride, y += stride) {
     if (shape.columns == 1) {
       Series series = start;
-      series.run(x, y, shape.time);
+      series.run(x, y, shape.time, &pages);
     } else {
       by_columns(shape.inner, [&](std::size_t c, std::size_t width) {
         std::vector<Series> columns(width, start);
-        run_columns(x + c, shape.columns, y + c, shape.columns, shape.time, powers, columns);
+        run_columns(x + c, shape.columns, y + c, shape.columns, shape.time, powers, columns, pages);
       });
     }
   }
@@ -103,6 +113,7 @@ void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, cons
                      const Options& options) {
   const Powers& powers = powers_of(options.beta);
   const std::size_t stride = shape.columns;
+  NewPages none, pages = pages_of(x, y, shape, shape.time);
   by_columns(shape.inner, [&](std::size_t c, std::size_t width) {
     const T* const from = x + c;
     T* const to = y + c;
@@ -113,7 +124,8 @@ void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, cons
       if (stride == 1) {
         columns[0].run(from - before, static_cast<T*>(nullptr), before);
       } else {
-        run_columns(from - before * stride, stride, nowhere.data(), 0, before, powers, columns);
+        run_columns(from - before * stride, stride, nowhere.data(), 0, before, powers, columns,
+                    none);
       }
       const auto settled = [&](const Series& series) {
         return is_settled(series, before, needed, options);
@@ -122,9 +134,9 @@ void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, cons
       before = before < all / 2 ? 2 * before + 1 : all;  // reach over what is missing
     }
     if (stride == 1) {
-      columns[0].run(from, to, shape.time);
+      columns[0].run(from, to, shape.time, &pages);
     } else {
-      run_columns(from, stride, to, stride, shape.time, powers, columns);
+      run_columns(from, stride, to, stride, shape.time, powers, columns, pages);
     }
   });
 }

@@ -91,7 +91,7 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
   }
   const std::size_t needed = memory(options.beta);
   // Columns side by side share pages, which threads that write them for the first time fight for.
-  const bool along_time = shape.inner == 1 || needed <= shape.time / (2 * threads);
+  const bool along_time = shape.inner == 1 || needed <= shape.time / threads;
   if (threads > 1 && along_time && x != y) {
     const std::vector<std::size_t> starts = cut(shape.time, threads, static_cast<double>(needed));
     for (std::size_t o = 0; o < shape.outer; ++o) {

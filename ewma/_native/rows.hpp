@@ -9,11 +9,12 @@
 
 #include "ema.hpp"
 #include "lanes.hpp"
+#include "new_pages.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr std::size_t kRowColumns = 4096;  // their states stay in the second cache
+constexpr std::size_t kRowColumns = 16384;  // their states stay in the second cache
 constexpr std::size_t kRowsAtOnce = 8;     // looked at, and then worked on in the cache
 constexpr int kTogether = kLanes / 2;      // vectors of means in registers
 
@@ -30,7 +31,8 @@ class Rows {
   // is missing or of another scale, and returns how many these are: none if the columns do not
   // share a weight.
   template <typename T>
-  std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows) {
+  std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
+                  NewPages& pages) {
     blank_.clear();
     for (std::size_t j = 0; j < width_; ++j) {
       if (!columns_[j].goes_with(columns_[0])) return 0;
@@ -43,6 +45,7 @@ class Rows {
       const std::size_t most = rows - row < kRowsAtOnce ? rows - row : kRowsAtOnce;
       Step steps[kRowsAtOnce];
       const T* const from = x + row * stride;
+      pages.reach(y + (row + most) * y_stride);
       for (count = 0; count < most; ++count) {
         if (!fits(from + count * stride)) break;
         steps[count] = next(weight);
