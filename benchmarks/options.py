@@ -205,7 +205,14 @@ def _sizes() -> Iterator[Row]:
 
 def _memory() -> Iterator[Row]:
     """Yield what a call takes beyond its input and output, at its peak, in a fresh process."""
-    for options in ("smooth", "smooth ignore_na", "var", "smooth times", "smooth int64"):
+    for options in (
+        "smooth",
+        "smooth columns",
+        "smooth ignore_na",
+        "var",
+        "smooth times",
+        "smooth int64",
+    ):
         command = [sys.executable, str(HERE / "smoothing_memory.py"), options]
         measured = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         yield Row(

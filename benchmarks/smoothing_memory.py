@@ -18,6 +18,7 @@ def main() -> None:
     x: Any = np.random.default_rng(0).standard_normal(10**7)
     call: Any = {
         "smooth": partial(ewma.smooth, beta=0.9),
+        "smooth columns": partial(ewma.smooth, beta=0.9, axis=0),
         "smooth ignore_na": partial(ewma.smooth, beta=0.9, ignore_na=False),
         "var": partial(ewma.var, beta=0.9),
         "smooth times": partial(ewma.smooth, beta=0.9, times=np.arange(10**7)),
@@ -25,9 +26,12 @@ def main() -> None:
     }[sys.argv[1]]
     if sys.argv[1] == "smooth ignore_na":
         x[::10] = np.nan
+    if sys.argv[1] == "smooth columns":
+        x = x.reshape(1000, 10**4)
     if sys.argv[1] == "smooth int64":
         x = (1000 * x).astype(np.int64)
-    call(x[:1000] if "times" not in sys.argv[1] else x)  # what the first call alone takes
+    few = (slice(100),) * x.ndim
+    call(x[few] if "times" not in sys.argv[1] else x)  # what the first call alone takes
     # The most so far, from here on.
     with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")

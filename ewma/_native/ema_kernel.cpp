@@ -2,7 +2,6 @@
 // CMakeLists.txt defines EWMA_ISA, the namespace that this copy lives in.
 #include "ema_kernel.hpp"
 
-#include <algorithm>
 #include <vector>
 
 #include "answer.hpp"
@@ -40,15 +39,15 @@ void smooth_tile(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
 // Moves columns that lie side by side on by so many rows.
 template <typename T>
 void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t time,
-                 const Powers& powers, std::vector<Series>& columns, NewPages& pages) {
-  const std::size_t width = columns.size();
-  Rows rows(powers, columns.data(), width);
+                 Rows& rows, NewPages& pages) {
   for (std::size_t t = 0; t < time;) {
     t += rows.run(x + t * stride, stride, y + t * y_stride, y_stride, time - t, pages);
-    const std::size_t left = time - t < kTileRows ? time - t : kTileRows;
+    if (t == time) break;
+    const std::size_t left = time - t < kTileRows ? time - t : kTileRows, width = rows.width();
+    Series* const columns = rows.columns();
     for (std::size_t j = 0; j < width; j += kTileColumns) {
-      smooth_tile(x + t * stride + j, stride, y + t * y_stride + j, y_stride, left,
-                  columns.data() + j, width - j < kTileColumns ? width - j : kTileColumns);
+      smooth_tile(x + t * stride + j, stride, y + t * y_stride + j, y_stride, left, columns + j,
+                  width - j < kTileColumns ? width - j : kTileColumns);
     }
     t += left;
   }
@@ -89,8 +88,8 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
       series.run(x, y, shape.time, &pages);
     } else {
       by_columns(shape.inner, [&](std::size_t c, std::size_t width) {
-        std::vector<Series> columns(width, start);
-        run_columns(x + c, shape.columns, y + c, shape.columns, shape.time, powers, columns, pages);
+        Rows rows(powers, start, width);
+        run_columns(x + c, shape.columns, y + c, shape.columns, shape.time, rows, pages);
       });
     }
   }
@@ -112,31 +111,31 @@ template <typename T>
 void continue_series(const T* x, T* y, std::size_t all, std::size_t needed, const Shape& shape,
                      const Options& options) {
   const Powers& powers = powers_of(options.beta);
+  const Series start(powers, options);
   const std::size_t stride = shape.columns;
   NewPages none, pages = pages_of(x, y, shape, shape.time);
   by_columns(shape.inner, [&](std::size_t c, std::size_t width) {
     const T* const from = x + c;
     T* const to = y + c;
-    std::vector<T> nowhere(stride == 1 ? 0 : width);
-    std::vector<Series> columns;
-    for (std::size_t before = needed < all ? needed : all;;) {
-      columns.assign(width, Series(powers, options));
-      if (stride == 1) {
-        columns[0].run(from - before, static_cast<T*>(nullptr), before);
-      } else {
-        run_columns(from - before * stride, stride, nowhere.data(), 0, before, powers, columns,
-                    none);
-      }
-      const auto settled = [&](const Series& series) {
-        return is_settled(series, before, needed, options);
+    // Further back where samples are missing.
+    for (std::size_t before = needed < all ? needed : all;;
+         before = before < all / 2 ? 2 * before + 1 : all) {
+      const auto is_enough = [&](const Series& series) {
+        return before == all || is_settled(series, before, needed, options);
       };
-      if (before == all || std::all_of(columns.begin(), columns.end(), settled)) break;
-      before = before < all / 2 ? 2 * before + 1 : all;  // reach over what is missing
-    }
-    if (stride == 1) {
-      columns[0].run(from, to, shape.time, &pages);
-    } else {
-      run_columns(from, stride, to, stride, shape.time, powers, columns, pages);
+      if (stride == 1) {
+        Series series = start;
+        series.run(from - before, static_cast<T*>(nullptr), before);
+        if (!is_enough(series)) continue;
+        series.run(from, to, shape.time, &pages);
+      } else {
+        Rows rows(powers, start, width);
+        std::vector<T> nowhere(width);
+        run_columns(from - before * stride, stride, nowhere.data(), 0, before, rows, none);
+        if (!rows.all(is_enough)) continue;
+        run_columns(from, stride, to, stride, shape.time, rows, pages);
+      }
+      return;
     }
   });
 }

@@ -2,9 +2,12 @@
 // share the weight, so that nothing waits for anything but the row before.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "ema.hpp"
@@ -15,17 +18,24 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr std::size_t kRowColumns = 16384;  // their states stay in the second cache
-constexpr std::size_t kRowsAtOnce = 8;     // looked at, and then worked on in the cache
-constexpr int kTogether = kLanes / 2;      // vectors of means in registers
+constexpr std::size_t kRowsAtOnce = 8;      // looked at, and then worked on in the cache
+constexpr int kTogether = kLanes / 2;       // vectors of means in registers
 
 class Rows {
  public:
-  Rows(const Powers& powers, Series* columns, std::size_t width)
+  // `start` is the state of each column before its first sample.
+  Rows(const Powers& powers, const Series& start, std::size_t width)
       : powers_(powers),
-        columns_(columns),
+        start_(start),
         width_(width),
+        weight_(start.weight()),
+        blank_(width),
         hi_(width + kLanes),
-        lo_(width + kLanes) {}
+        lo_(width + kLanes) {
+    std::iota(blank_.begin(), blank_.end(), std::uint32_t{0});
+  }
+
+  std::size_t width() const { return width_; }
 
   // Smooths rows that lie `stride` apart, and their means `y_stride`, until one has a sample that
   // is missing or of another scale, and returns how many these are: none if the columns do not
@@ -33,13 +43,7 @@ class Rows {
   template <typename T>
   std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
                   NewPages& pages) {
-    blank_.clear();
-    for (std::size_t j = 0; j < width_; ++j) {
-      if (!columns_[j].goes_with(columns_[0])) return 0;
-      if (columns_[j].is_blank()) blank_.push_back(j);
-      hi_[j] = columns_[j].mean().hi, lo_[j] = columns_[j].mean().lo;
-    }
-    Double2 weight = columns_[0].weight();
+    if (!take_over()) return 0;
     std::size_t row = 0, count = kRowsAtOnce;
     for (; count == kRowsAtOnce && row < rows; row += count) {
       const std::size_t most = rows - row < kRowsAtOnce ? rows - row : kRowsAtOnce;
@@ -48,21 +52,57 @@ class Rows {
       pages.reach(y + (row + most) * y_stride);
       for (count = 0; count < most; ++count) {
         if (!fits(from + count * stride)) break;
-        steps[count] = next(weight);
+        steps[count] = next(weight_);
       }
       move(Tile<T>{from, stride, y + row * y_stride, y_stride, steps, count});
     }
-    if (row == 0) return 0;
+    seen_ = seen_ || row > 0;
+    if (row > 0 && !columns_.empty()) hand_over();
+    return row;
+  }
+
+  // The columns one by one, each of which may be moved on; they take memory from then on.
+  Series* columns() {
+    if (columns_.empty()) {
+      columns_.assign(width_, start_);
+      if (seen_) hand_over();
+    }
+    return columns_.data();
+  }
+
+  // Whether it holds for all columns, which are alike as long as nothing has been missing.
+  template <typename Holds>
+  bool all(const Holds& holds) const {
+    if (!columns_.empty()) return std::all_of(columns_.begin(), columns_.end(), holds);
+    Series any = start_;
+    if (seen_) any.set({hi_[0], lo_[0]}, weight_, false);
+    return holds(any);
+  }
+
+ private:
+  // From the columns, if they go together.
+  bool take_over() {
+    if (columns_.empty()) return start_.goes_with(start_);
+    blank_.clear();
+    for (std::size_t j = 0; j < width_; ++j) {
+      if (!columns_[j].goes_with(columns_[0])) return false;
+      if (columns_[j].is_blank()) blank_.push_back(static_cast<std::uint32_t>(j));
+      hi_[j] = columns_[j].mean().hi, lo_[j] = columns_[j].mean().lo;
+    }
+    weight_ = columns_[0].weight();
+    return true;
+  }
+
+  // Back to the columns.
+  void hand_over() {
     std::size_t blank = 0;
     for (std::size_t j = 0; j < width_; ++j) {
       const bool is_blank = blank < blank_.size() && blank_[blank] == j;
       blank += is_blank;
-      columns_[j].set({hi_[j], lo_[j]}, weight, is_blank);
+      columns_[j].set({hi_[j], lo_[j]}, weight_, is_blank);
     }
-    return row;
   }
 
- private:
   // As Series::observe: start from whichever is nearer to the new mean, the sample or the mean
   // before, of which the difference between both is a part.
   struct Step {
@@ -95,7 +135,7 @@ class Rows {
     for (; j < width_; ++j) sum += std::fabs(static_cast<double>(x[j]));
     if (!(sum <= kScaledLimit)) return false;
     std::size_t still_blank = 0;
-    for (const std::size_t j : blank_) {
+    for (const std::uint32_t j : blank_) {
       const double magnitude = std::fabs(static_cast<double>(x[j]));
       if (magnitude == 0.0) {
         blank_[still_blank++] = j;
@@ -172,10 +212,13 @@ class Rows {
   }
 
   const Powers& powers_;
-  Series* const columns_;
+  const Series start_;
   const std::size_t width_;
-  std::vector<std::size_t> blank_;  // columns that have only been 0 so far
-  std::vector<double> hi_, lo_;
+  bool seen_ = false;
+  Double2 weight_;                    // of all
+  std::vector<std::uint32_t> blank_;  // columns that have only been 0 so far
+  std::vector<double> hi_, lo_;       // their means
+  std::vector<Series> columns_;       // made when first asked for
 };
 
 }  // namespace EWMA_ISA
