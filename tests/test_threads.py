@@ -164,3 +164,18 @@ def test_a_spike_before_the_cut():
     x = noise(2 * LONG)
     x[LONG - 400] = 1e15
     np.testing.assert_allclose(std(x, threads=2), std(x, threads=1), rtol=1e-9)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="not on this system")
+def test_cores_stay_as_they_are():
+    x = noise(LONG)
+    cores = os.sched_getaffinity(0)
+    for some in (cores, {min(cores)}):
+        os.sched_setaffinity(0, some)
+        try:
+            for _ in range(20):
+                two = smooth(x, 0.9, threads=2)
+            assert os.sched_getaffinity(0) == some
+        finally:
+            os.sched_setaffinity(0, cores)
+        np.testing.assert_allclose(two, smooth(x, 0.9, threads=1), rtol=1e-14, atol=1e-15)

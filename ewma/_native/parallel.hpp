@@ -3,19 +3,16 @@
 // Many series are shared out. One long series is cut along time: each piece first sees as many
 // samples in front of it as still count for anything, so that it starts from the mean that the
 // piece before it ends with, without waiting for it.
-//
-// Threads live as long as the call: nothing is left over that a fork could copy half of.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "ema_kernel.hpp"
+#include "threads.hpp"
 
 namespace ewma {
 
@@ -28,22 +25,6 @@ struct Kernel {
   void (*answer)(const Data& data, const Shape& shape, const Span& span, const Request* requests,
                  std::size_t count);
 };
-
-// Calls work(0) .. work(count - 1), each on a thread of its own as far as there are any to be had.
-template <typename Work>
-void side_by_side(std::size_t count, const Work& work) {
-  std::vector<std::thread> threads;
-  std::size_t started = 1;
-  try {
-    threads.reserve(count - 1);
-    for (; started < count; ++started) threads.emplace_back(work, started);
-  } catch (const std::system_error&) {
-    // As many as the system gives; the rest is done here.
-  }
-  work(0);
-  for (std::size_t i = started; i < count; ++i) work(i);
-  for (std::thread& thread : threads) thread.join();
-}
 
 // How many samples in a row weigh less than 2^-60 beside those after them.
 inline std::size_t memory(double beta) {
