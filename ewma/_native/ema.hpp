@@ -29,16 +29,20 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-// The state of one series between calls, and what moves it on.
-class Series {
+// The state of one series between calls, and what moves it on; a line of the cache.
+class alignas(64) Series {
  public:
   Series() = default;
-  Series(const Powers& powers, const Options& options) : powers_(&powers), options_(options) {
+  Series(const Powers& powers, const Options& options)
+      : powers_(&powers),
+        debias_(options.debias),
+        ignore_na_(options.ignore_na),
+        fill_(options.fill) {
     if (!options.debias) weight_.hi = powers.steady_weight;
   }
   Series(const Powers& powers, const Options& options, const StreamState& state)
       : Series(powers, options) {
-    scale_ = kScales + state.scale;
+    scale_ = static_cast<std::uint8_t>(state.scale);
     mean_ = {state.mean, state.mean_rest};
     if (options.debias) weight_ = {state.weight, state.weight_rest};
     largest_ = state.largest;
@@ -47,9 +51,9 @@ class Series {
 
   // Writes down the state after so many samples.
   void keep(std::size_t samples, StreamState& state) const {
-    state.scale = scale_ - kScales;
+    state.scale = scale_;
     state.mean = mean_.hi, state.mean_rest = mean_.lo;
-    if (options_.debias) state.weight = weight_.hi, state.weight_rest = weight_.lo;
+    if (debias_) state.weight = weight_.hi, state.weight_rest = weight_.lo;
     state.largest = largest_;
     state.count += static_cast<std::int64_t>(samples - gaps_);
   }
@@ -58,10 +62,14 @@ class Series {
   // those that y lies in.
   template <typename T>
   void run(const T* x, T* y, std::size_t n, NewPages* pages = nullptr) {
+    if (n < kWorthIt && y != nullptr) {
+      for (std::size_t i = 0; i < n; ++i) one(x[i], y[i]);
+      return;
+    }
     T nowhere;
     // A first mean is its sample, exactly, as are all means at beta = 0: r + (x - r) would round.
     // At beta = 1 without bias correction all means are 0, and 1 / (1 - beta) is not a number.
-    const bool in_blocks = powers_->beta > 0.0 && (options_.debias || powers_->alpha > 0.0);
+    const bool in_blocks = powers_->beta > 0.0 && (debias_ || powers_->alpha > 0.0);
     bool gaps = false;
     for (std::size_t i = 0; i < n;) {
       const std::size_t left = n - i;
@@ -90,7 +98,7 @@ class Series {
   // What Rows moves on by itself: series of the usual scale, or of none yet, that share a weight.
   Double2 mean() const { return mean_; }
   Double2 weight() const { return weight_; }
-  bool is_blank() const { return scale_ == kScales && largest_ == 0.0; }
+  bool is_blank() const { return scale_ == 0 && largest_ == 0.0; }
   bool goes_with(const Series& other) const {
     const bool same = weight_.hi == other.weight_.hi && weight_.lo == other.weight_.lo;
     return powers_->beta > 0.0 && (!scaled() || is_blank()) &&
@@ -98,7 +106,7 @@ class Series {
   }
   void set(Double2 mean, Double2 weight, bool is_blank) {
     mean_ = mean, weight_ = weight, seen_ = true;
-    if (!is_blank && scale_ == kScales) ++scale_;
+    if (!is_blank && scale_ == 0) ++scale_;
     settle();
   }
 
@@ -116,22 +124,22 @@ class Series {
     const double x = static_cast<double>(x_in);
     if (!(std::fabs(x) <= kLargest)) {
       missing();
-      if (!options_.fill) {
+      if (!fill_) {
         y_out = x_in;
       } else {
-        y_out = static_cast<T>(seen_ ? mean_.hi * scale_->out : std::nan(""));
+        y_out = static_cast<T>(seen_ ? mean_.hi * scale().out : std::nan(""));
       }
       return;
     }
-    while (std::fabs(x) * scale_->in > kScaledLimit) rescale();
-    observe(x * scale_->in);
-    y_out = static_cast<T>(bounded(mean_.hi * scale_->out));
+    while (std::fabs(x) * scale().in > kScaledLimit) rescale();
+    observe(x * scale().in);
+    y_out = static_cast<T>(bounded(mean_.hi * scale().out));
   }
 
   void observe(double x) {
     const bool was_empty = weight_.hi == 0.0, was_steady = steady();
-    const Double2 decayed = multiply({powers_->beta, 0.0}, weight_);
-    if (!was_steady) weight_ = add(decayed, {1.0, 0.0});
+    const Double2 decayed = multiply(powers_->beta, weight_);
+    if (!was_steady) weight_ = add(1.0, decayed);
     seen_ = true;
     largest_ = larger(largest_, std::fabs(x));
     if (was_empty || powers_->beta == 0.0) {
@@ -140,7 +148,7 @@ class Series {
     }
     if (weight_.hi < kFew) {  // the nearer to the sample, the more a rounded difference shows
       const Double2 keep = was_steady ? Double2{powers_->beta, 0.0} : divide(decayed, weight_);
-      mean_ = add({x, 0.0}, multiply(keep, add(mean_, {-x, 0.0})));
+      mean_ = add(x, multiply(keep, add(-x, mean_)));
     } else {
       const double gain = was_steady ? powers_->alpha : 1.0 / weight_.hi;
       mean_ = two_sum(mean_.hi, gain * ((x - mean_.hi) - mean_.lo) + mean_.lo);
@@ -152,12 +160,12 @@ class Series {
   // and the mean itself when it is not (an undebiased mean counts what is missing as zero).
   void missing() {
     ++gaps_;
-    if (options_.ignore_na) return;
-    if (options_.debias) {
-      weight_ = multiply({powers_->beta, 0.0}, full_weight());
+    if (ignore_na_) return;
+    if (debias_) {
+      weight_ = multiply(powers_->beta, full_weight());
       if (weight_.hi < kNegligible) weight_ = {};
     } else {
-      mean_ = multiply({powers_->beta, 0.0}, mean_);
+      mean_ = multiply(powers_->beta, mean_);
       settle();
     }
   }
@@ -165,8 +173,7 @@ class Series {
   // Some of the next n samples, if there are gaps among them; else none.
   template <typename T>
   std::size_t over_gaps(const T* x, T* y, std::size_t n) {
-    if (options_.ignore_na || !options_.debias)
-      return between_gaps(x, y, n < kGathered ? n : kGathered);
+    if (ignore_na_ || !debias_) return between_gaps(x, y, n < kGathered ? n : kGathered);
     if (n < kBlock || powers_->beta < kExactBelow) return 0;
     return scaled() ? decay_over<true>(x, y) : decay_over<false>(x, y);
   }
@@ -176,7 +183,7 @@ class Series {
   template <typename T>
   std::size_t between_gaps(const T* x, T* y, std::size_t n) {
     T samples[1 + kGathered + kBehind];  // behind the mean before them
-    const bool zeros = !options_.ignore_na;
+    const bool zeros = !ignore_na_;
     std::size_t good = 0;
     if (zeros) {
       for (std::size_t i = 0; i < n; ++i) {
@@ -187,16 +194,16 @@ class Series {
       good = close_up(x, x, n, samples + 1);
     }
     if (good == n) return 0;
-    samples[0] = static_cast<T>(bounded(mean_.hi * scale_->out));
+    samples[0] = static_cast<T>(bounded(mean_.hi * scale().out));
     run(samples + 1, y == nullptr ? nullptr : samples + 1, zeros ? n : good);
     gaps_ += n - good;
     if (y == nullptr) return n;
-    if (zeros && options_.fill) {
+    if (zeros && fill_) {
       std::memcpy(y, samples + 1, n * sizeof(T));
     } else if (zeros) {
       put_where_there(x, samples + 1, n, y);
     } else {
-      open_up(x, samples, n, options_.fill, y);
+      open_up(x, samples, n, fill_, y);
     }
     return n;
   }
@@ -215,7 +222,7 @@ class Series {
     for (int j = 0; j < kBlock; j += kLanes) {
       const Lanes power = powers_->powers(j + 1), in = load(x + j);
       const Lanes n_j = where_there(in, all_lanes(1.0), Lanes{});
-      const Lanes x_j = where_there(in, kScaled ? scale_->in * in : in, r);
+      const Lanes x_j = where_there(in, kScaled ? scale().in * in : in, r);
       const Lanes2 at_the_end = powers_->weights_at_the_end(j);
       const Lanes own = summed.next(x_j - r), w_j = counted.next(n_j) + w * power;
       const Lanes change = (own + u * power) / w_j;
@@ -242,7 +249,7 @@ class Series {
       refine_gaps(sample, there, weights, means, before, weight_before);
     } else {
       const Double2 sum = two_sum(power.hi * before, summed.last());
-      mean_ = add({mean_.hi, 0.0}, divide(sum, weight_));
+      mean_ = add(mean_.hi, divide(sum, weight_));
     }
     largest_ = largest;
     gaps_ += kBlock - static_cast<std::size_t>(count);
@@ -250,12 +257,12 @@ class Series {
       T all[kBlock];
       for (int j = 0; j < kBlock; j += kLanes) {
         const Lanes mean = load(means + j);
-        store(all + j, kScaled ? bounded(scale_->out * mean) : mean);
+        store(all + j, kScaled ? bounded(scale().out * mean) : mean);
       }
-      if (options_.fill) {
+      if (fill_) {
         T closed[1 + kBlock + kBehind];
         closed[0] =
-            static_cast<T>(kScaled ? bounded(mean_before.hi * scale_->out) : mean_before.hi);
+            static_cast<T>(kScaled ? bounded(mean_before.hi * scale().out) : mean_before.hi);
         close_up(x, all, kBlock, closed + 1);
         open_up(x, closed, kBlock, true, y);
       } else {
@@ -286,7 +293,7 @@ class Series {
       store(means + j, mean + off / w_j);
       mean_before = mean, w_before = w_j;
     }
-    mean_ = add({mean[kLanes - 1], 0.0}, divide(Double2{off[kLanes - 1], 0.0}, weight_));
+    mean_ = add(mean[kLanes - 1], divide(Double2{off[kLanes - 1], 0.0}, weight_));
   }
 
   // As many of the next n samples as make a stretch.
@@ -299,19 +306,20 @@ class Series {
 
   template <bool kScaled, bool kSteady, typename T>
   std::size_t run(const T* x, T* y, std::size_t n) {
-    Stretch<T, kScaled, kSteady> stretch(*powers_, *scale_, mean_, weight_, largest_);
+    Stretch<T, kScaled, kSteady> stretch(*powers_, scale(), mean_, weight_, largest_);
     const std::size_t done = stretch.run(x, y, n);
     if (done > 0) mean_ = stretch.mean(), weight_ = stretch.weight(), largest_ = stretch.largest();
     return done;
   }
 
-  bool scaled() const { return scale_->in != 1.0; }
+  const Scale& scale() const { return kScales[scale_]; }
+  bool scaled() const { return scale().in != 1.0; }
   bool steady() const { return weight_.hi >= powers_->steady_weight; }
   // A weight that has stopped growing is short of its limit by up to an ulp.
   Double2 full_weight() const { return steady() ? powers_->full_weight : weight_; }
 
   void rescale() {
-    const double factor = scale_->out * scale_[1].in;
+    const double factor = scale().out * kScales[scale_ + 1].in;
     ++scale_;
     mean_ = {mean_.hi * factor, mean_.lo * factor};
     largest_ *= factor;
@@ -322,14 +330,15 @@ class Series {
   }
 
   const Powers* powers_ = nullptr;
-  Options options_ = {};
-  const Scale* scale_ = kScales;
   Double2 mean_;  // scaled
   Double2 weight_;
   double largest_ = 0.0;  // of |x| so far, or less; scaled
-  bool seen_ = false;
   std::size_t gaps_ = 0;  // samples that were missing
+  std::uint8_t scale_ = 0;
+  bool seen_ = false;
+  bool debias_ = false, ignore_na_ = false, fill_ = false;
 };
+static_assert(sizeof(Series) == 64);
 
 }  // namespace EWMA_ISA
 }  // namespace ewma

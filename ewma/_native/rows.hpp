@@ -116,8 +116,8 @@ class Rows {
       const bool from_sample = powers_.alpha > 0.5;
       return {from_sample, from_sample ? -powers_.beta : powers_.alpha};
     }
-    const Double2 decayed = multiply({powers_.beta, 0.0}, weight);
-    weight = add(decayed, {1.0, 0.0});
+    const Double2 decayed = multiply(powers_.beta, weight);
+    weight = add(1.0, decayed);
     const double gain = divide({1.0, 0.0}, weight).hi;
     return gain > 0.5 ? Step{true, -divide(decayed, weight).hi} : Step{false, gain};
   }

@@ -95,7 +95,7 @@ void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const St
         if (is_first) {
           state.first_decays = true;
         } else {
-          const Double2 sum = add(Double2{state.elapsed, state.elapsed_rest}, Double2{time, 0.0});
+          const Double2 sum = add(time, Double2{state.elapsed, state.elapsed_rest});
           state.elapsed = sum.hi, state.elapsed_rest = sum.lo;
         }
       }
@@ -110,15 +110,14 @@ void join(const StreamState& earlier, double power, const StreamRule& rule, Stre
   to_scale(before, state.scale), to_scale(state, before.scale);
   const Double2 mean{state.mean, state.mean_rest}, mean_before{before.mean, before.mean_rest};
   if (!rule.options.debias) {
-    set_mean(state, add(mean, multiply({power, 0.0}, mean_before)));
+    set_mean(state, add(mean, multiply(power, mean_before)));
   } else {
-    const Double2 weight_before =
-        multiply(Double2{power, 0.0}, Double2{before.weight, before.weight_rest});
+    const Double2 weight_before = multiply(power, Double2{before.weight, before.weight_rest});
     const Double2 weight = add(Double2{state.weight, state.weight_rest}, weight_before);
     if (state.count == 0) {
       set_mean(state, mean_before);
     } else if (weight.hi > 0.0) {
-      const Double2 apart = add(mean_before, {-mean.hi, -mean.lo});
+      const Double2 apart = add(mean_before, Double2{-mean.hi, -mean.lo});
       set_mean(state, add(mean, multiply(apart, divide(weight_before, weight))));
     }
     set_weight(state, weight);

@@ -62,9 +62,9 @@ inline double step(double x, const Decay& decay, const StreamRule& rule, StreamS
   const Options& options = rule.options;
   if (!(std::fabs(x) <= kLargest)) {
     if (!options.ignore_na && options.debias) {
-      set_weight(state, multiply(Double2{decay.a, 0.0}, Double2{state.weight, state.weight_rest}));
+      set_weight(state, multiply(decay.a, Double2{state.weight, state.weight_rest}));
     } else if (!options.ignore_na) {
-      set_mean(state, multiply(Double2{decay.a, 0.0}, Double2{state.mean, state.mean_rest}));
+      set_mean(state, multiply(decay.a, Double2{state.mean, state.mean_rest}));
     }
     return options.fill ? unscaled_mean(state) : x;
   }
@@ -78,8 +78,7 @@ inline double step(double x, const Decay& decay, const StreamRule& rule, StreamS
     move_mean(state, x, decay.b, decay.a);
   } else {
     const double before = decay.a * state.weight;
-    set_weight(state, add(multiply(Double2{decay.a, 0.0}, Double2{state.weight, state.weight_rest}),
-                          {1.0, 0.0}));
+    set_weight(state, add(1.0, multiply(decay.a, Double2{state.weight, state.weight_rest})));
     if (before == 0.0) {
       set_mean(state, {x, 0.0});
     } else {

@@ -98,7 +98,7 @@ class Stretch {
     if (done > 0) {
       mean_ = polish() && y != nullptr
                   ? Double2{last_, 0.0}
-                  : add({r_, 0.0}, kSteady ? multiply(u_, alpha()) : divide(u_, weight_));
+                  : add(r_, kSteady ? multiply(powers_.alpha, u_) : divide(u_, weight_));
     }
     return done;
   }
@@ -345,7 +345,7 @@ class Stretch {
       store(means + j, mean + (kSteady ? alpha * off : off / w_j.hi));
       before = mean;
     }
-    u_ = add(in_sums(two_sum(before[kLanes - 1], -r_), weight_), {off[kLanes - 1], 0.0});
+    u_ = add(off[kLanes - 1], in_sums(two_sum(before[kLanes - 1], -r_), weight_));
     return means[width - 1];
   }
 
