@@ -48,7 +48,7 @@ def _rows(
     ours: Call,
     peers: dict[str, tuple[Call, Target | None]],
     equal: Callable[[Any], Any] | None = None,
-    rounds: int = 9,
+    rounds: int = 31,
 ) -> Iterator[Row]:
     """Yield a row a peer; `equal` makes an array of a peer's result, to be compared with ours."""
     if equal is not None:
@@ -73,7 +73,6 @@ def _into_out(x: npt.NDArray[np.float64]) -> Iterator[Row]:
             "np.cumsum(out=)": (partial(np.cumsum, x, out=other), Target(">=", 4)),
             "numbagg": (partial(numbagg.move_exp_nanmean, x, alpha=ALPHA), Target(">=", 3)),
         },
-        rounds=31,
     )
 
 
@@ -105,7 +104,7 @@ def _columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
                         Target(">=", 4),
                     ),
                 },
-                rounds=9,
+                rounds=15,
             )
 
 
@@ -155,7 +154,7 @@ def _groups(x: npt.NDArray[np.float64], keys: npt.NDArray[np.int64]) -> Iterator
                 "pandas groupby": (pandas.mean, Target(">=", 10)),
             },
             equal=_in_rows,
-            rounds=5,
+            rounds=9,
         )
 
 

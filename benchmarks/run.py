@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import platform
 import sys
 import tempfile
@@ -13,12 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# Said before anyone is imported: none of the peers cuts one series between threads, and numbagg is
-# slower with several.
-for _name in ("NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
-from table import Row, markdown  # noqa: E402
+from table import Row, markdown
 
 _PACKAGES = (
     *("ewma", "numpy", "pandas", "polars", "numbagg", "scipy", "tensorboard", "tbparse"),
