@@ -1,4 +1,7 @@
-"""Print the memory that a call takes at its peak beyond its input and its output (Linux)."""
+"""Print the memory that a call takes at its peak beyond its input and its output (Linux).
+
+Pages of the program itself, which come in when they are first run, are not counted.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,12 @@ def main() -> None:
     # The most so far, from here on.
     with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")
-    before = kibibytes("VmRSS")
+    before, code_before = kibibytes("VmRSS"), kibibytes("RssFile")
     result = call(x)
-    peak = kibibytes("VmHWM")
-    print(json.dumps({"beyond": (peak - before) * 1024 - result.nbytes, "output": result.nbytes}))
+    peak, code = kibibytes("VmHWM"), kibibytes("RssFile")
+    beyond = (peak - before - (code - code_before)) * 1024 - result.nbytes
+    columns = 0 if x.ndim == 1 else x.shape[1]
+    print(json.dumps({"beyond": beyond, "columns": columns}))
 
 
 if __name__ == "__main__":

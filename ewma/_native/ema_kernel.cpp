@@ -2,6 +2,7 @@
 // CMakeLists.txt defines EWMA_ISA, the namespace that this copy lives in.
 #include "ema_kernel.hpp"
 
+#include <memory>
 #include <vector>
 
 #include "answer.hpp"
@@ -69,11 +70,12 @@ NewPages pages_of(const T* x, T* y, const Shape& shape, std::size_t rows) {
   return {y, rows * shape.columns * sizeof(T)};
 }
 
-// Made anew only when beta changes: many short series ask for the same.
+// Made anew only when beta changes: many short series ask for the same. A thread that asks for none
+// has no room for them.
 const Powers& powers_of(double beta) {
-  static thread_local Powers powers(beta);
-  if (powers.beta != beta) powers = Powers(beta);
-  return powers;
+  static thread_local std::unique_ptr<Powers> powers;
+  if (powers == nullptr || powers->beta != beta) powers = std::make_unique<Powers>(beta);
+  return *powers;
 }
 
 template <typename T>
