@@ -114,7 +114,7 @@ def draw(
     """Draw curves, one panel a tag in the order in which the tags first appear.
 
     Of several curves of one run and tag the last stands; those before it, which it has overtaken,
-    are dashed, and the small print says so.
+    are dashed, and the small print says so. It names a run that is alone; several have a legend.
 
     The limits of y hold every smoothed point. A raw outlier is cut off where showing it would take
     more than half of what the smoothed curves and 98 % of the raw points need; and so is a band.
@@ -154,9 +154,13 @@ def draw(
     panels: dict[str, list[Curve | Band]] = {}
     for curve in curves:
         panels.setdefault(curve.tag, []).append(curve)
-    if len({(curve.tag, curve.run) for curve in curves}) < len(curves):
-        note = "; ".join(filter(None, [note, "dashed: before a restart"]))
     runs = list(dict.fromkeys(curve.run for curve in curves))
+    notes = [note]
+    if len(runs) == 1 and runs[0] not in ("", ".", "*"):  # no legend names it
+        notes.insert(0, f"run {runs[0]}")
+    if len({(curve.tag, curve.run) for curve in curves}) < len(curves):
+        notes.append("dashed: before a restart")
+    note = "; ".join(filter(None, notes))
     colours = dict(zip(runs, run_colours(len(runs)), strict=True))
     labeller = Labeller([*panels, *runs, x_label, note])
 

@@ -120,11 +120,11 @@ def test_the_column_smoothed_is_drawn_as_it_is_unless_a_decay_is_given():
     frame = scalars().assign(smoothed=5.0)
     as_is = plot(frame)
     assert set(as_is.axes[0].lines[1].get_ydata()) == {5.0}
-    assert as_is.get_supxlabel() == ""
+    assert as_is.get_supxlabel() == "run a"
     anew = plot(frame, alpha=0.5)
     expected = smooth(frame.value.to_numpy(), alpha=0.5)
     np.testing.assert_array_equal(anew.axes[0].lines[1].get_ydata(), expected)
-    assert anew.get_supxlabel() == "smoothed with alpha = 0.5"
+    assert anew.get_supxlabel() == "run a; smoothed with alpha = 0.5"
 
 
 @pytest.mark.parametrize("decay", [{"span": 7}, {"com": 3.0}, {"halflife": 2}, {"beta": 0.99999}])
@@ -134,6 +134,12 @@ def test_the_note_says_how_it_was_smoothed(decay):
     assert figure.get_supxlabel() == f"smoothed with {name} = {value}"
     expected = smooth(np.array([1.0, 2.0, 4.0]), **decay)
     np.testing.assert_array_equal(figure.axes[0].lines[1].get_ydata(), expected)
+
+
+def test_a_run_that_is_alone_is_named():
+    assert plot(scalars(runs=["lr=0.1/b"]), beta=0.5).get_supxlabel().startswith("run lr=0.1/b; ")
+    assert plot(scalars(runs=["."]), beta=0.5).get_supxlabel() == "smoothed with beta = 0.5"
+    assert "run" not in plot(scalars(runs=["a", "b"]), beta=0.5).legends[0].get_title().get_text()
 
 
 def test_the_default_is_beta_nine_tenths():
@@ -581,7 +587,8 @@ def test_hostile_tags_and_runs_are_shown_on_one_line_as_they_are(name):
     assert figure.axes[0].get_title() == HOSTILE[name]
     assert figure.axes[0].get_xlabel() == HOSTILE[name]
     assert figure.legends[0].get_title().get_text() == HOSTILE[name]
-    assert draw(curves[:1], note=name).get_supxlabel() == HOSTILE[name]
+    alone = f"run {HOSTILE[name]}; {HOSTILE[name]}" if name else ""
+    assert draw(curves[:1], note=name).get_supxlabel() == alone
     assert legend_texts(figure) == [HOSTILE[name], "b"]
     drawn(figure)
     for format in ("svg", "pdf"):
