@@ -112,7 +112,7 @@ class alignas(64) Series {
 
  private:
   static constexpr std::size_t kWorthIt = 16;      // fewer samples are faster one by one
-  static constexpr std::size_t kGathered = 2048;    // samples that are looked at for gaps at once
+  static constexpr std::size_t kGathered = 2048;   // samples that are looked at for gaps at once
   static constexpr double kFew = 3.0;              // samples
   static constexpr double kSlowGaps = 0.92;        // what sums round by outlasts a few samples
   static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
