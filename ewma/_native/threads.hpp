@@ -47,7 +47,7 @@ class Cores {
 // Calls work(0) .. work(count - 1), each on a thread of its own as far as there are any to be had.
 template <typename Work>
 void side_by_side(std::size_t count, const Work& work) {
-  const Cores cores;
+  const Cores cores{};
   std::vector<std::thread> threads;
   std::vector<std::atomic<bool>> up(count);
   std::size_t started = 1;
