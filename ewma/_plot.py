@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 import numpy as np
 
 from ewma._aggregate import AGGREGATE_COLUMNS
+from ewma._auto import auto_beta
 from ewma._bands import AnyBand, band_edges, band_note, check_band, deviations, width_note
 from ewma._decay import DEFAULT_BETA, Auto, beta_from
 from ewma._draw import Band, Curve, draw
@@ -59,9 +60,10 @@ def plot(
         as `ewma.read_scalars` and `ewma.smooth_scalars` return it), one of `ewma.aggregate`, any
         other DataFrame (its columns that are numbers are drawn), a Series, or an array.
     beta, alpha, com, span, halflife
-        How much to forget, as in `ewma.smooth`. With none of them, the column "smoothed" of a
-        DataFrame of scalars and the statistics of `ewma.aggregate` are drawn as they are, and all
-        else is smoothed with beta = 0.9.
+        How much to forget, as in `ewma.smooth`; "auto" lets each curve choose, and of
+        `ewma.aggregate` each mean. With none of them, the column "smoothed" of a DataFrame of
+        scalars and the statistics of `ewma.aggregate` are drawn as they are, and all else is
+        smoothed with beta = 0.9.
     x
         "step", "relative" (time since the first point of the run) or "wall" (date and time, UTC).
         The last two need a DataFrame of scalars with the column wall_time.
@@ -69,7 +71,7 @@ def plot(
         How wide a band is around each line: "std", one standard deviation to either side, or a
         number of them; around the mean of `ewma.aggregate`, which has "std" by default, also
         "range", from the lowest to the highest. The deviation is that of the runs, or of one
-        curve's samples as `ewma.std` has it, which needs a decay and not "auto".
+        curve's samples as `ewma.std` has it, which needs a decay.
     axes
         Where to draw: one matplotlib Axes a panel. By default a new figure is made.
 
@@ -106,14 +108,14 @@ def plot(
     if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
         if "smoothed" not in data.columns:
             decay = decay or {"beta": DEFAULT_BETA}
-        curves, x_label = _scalar_curves(data, x, decay, band)
-        note = (smoothing_note(decay) if decay else "") + curve_band_note(band)
+        curves, x_label, betas = _scalar_curves(data, x, decay, band)
+        note = (smoothing_note(decay, betas) if decay else "") + curve_band_note(band)
         return draw(curves, x_label=x_label, note=note, axes=axes)
     if _is_frame(data) and set(data.columns) >= set(AGGREGATE_COLUMNS) and x == "step":
         kind = "std" if band is None else band
-        bands = _bands(data, decay, kind)
+        bands, betas = _bands(data, decay, kind)
         note = band_note(int(data["count"].max()), kind)
-        note += f"; {smoothing_note(decay)}" if decay else ""
+        note += f"; {smoothing_note(decay, betas)}" if decay else ""
         return draw(bands, note=note, axes=axes)
     if x != "step":
         raise ValueError(
@@ -133,12 +135,23 @@ def plot(
         position, x_label = np.arange(len(columns[0][1])), "index"
     # A curve alone needs no legend, so that its name is the title.
     named = [("", name) if len(columns) == 1 else (name, "") for name, _ in columns]
-    curves = [
-        Curve(run, tag, position, values, smooth(values, **decay), spread(values, decay, band))
-        for (run, tag), (_, values) in zip(named, columns, strict=True)
-    ]
-    note = smoothing_note(decay) + curve_band_note(band)
+    curves, betas = [], list[float]()
+    for (run, tag), (_, values) in zip(named, columns, strict=True):
+        own = own_decay(values, decay, betas)
+        line, width = smooth(values, **own), spread(values, own, band)
+        curves.append(Curve(run, tag, position, values, line, width))
+    note = smoothing_note(decay, betas) + curve_band_note(band)
     return draw(curves, x_label=x_label, note=note, axes=axes, tz=tz)
+
+
+def own_decay(
+    values: NDArray[np.float64], decay: dict[str, Any], betas: list[float]
+) -> dict[str, Any]:
+    """Return the decay of one curve, its own choice added to `betas` where that is "auto"."""
+    if decay != {"beta": "auto"}:
+        return decay
+    betas.append(auto_beta(values))
+    return {"beta": betas[-1]}
 
 
 def spread(
@@ -148,10 +161,10 @@ def spread(
     if band is None:
         return None
     width = deviations(band)
-    if not decay or decay.get("beta") == "auto":
+    if not decay:
         raise ValueError(
             "band needs how much to forget, which its deviation is of: give one of beta, alpha, "
-            f"com, span and halflife, received {decay or 'none of them'}"
+            "com, span and halflife, received none of them"
         )
     return width * std(values, **decay)
 
@@ -161,7 +174,7 @@ def curve_band_note(band: AnyBand | None) -> str:
     return "" if band is None else f"; ± {width_note(band)}"
 
 
-def smoothing_note(decay: dict[str, Any], betas: list[float] | None = None) -> str:
+def smoothing_note(decay: dict[str, Any], betas: Sequence[float] | None = None) -> str:
     """Say in small print how curves were smoothed: ``{"beta": 0.9}`` is the one decay given.
 
     `betas` are the curves' own, where it is "auto".
@@ -225,8 +238,11 @@ def _in_unit(elapsed: Sequence[NDArray[np.float64]]) -> tuple[list[NDArray[Any]]
 
 def _scalar_curves(
     frame: pd.DataFrame, x: str, decay: dict[str, Any], band: AnyBand | None
-) -> tuple[list[Curve], str]:
-    """Cut a DataFrame of scalars into curves; without a decay its column smoothed is taken."""
+) -> tuple[list[Curve], str, list[float]]:
+    """Cut a DataFrame of scalars into curves; without a decay its column smoothed is taken.
+
+    Comes with the label of x, and the curves' own betas where the decay is "auto".
+    """
     if x != "step" and "wall_time" not in frame.columns:
         raise ValueError(
             f"x={x!r} needs the column wall_time (seconds since 1970), received the columns "
@@ -247,20 +263,27 @@ def _scalar_curves(
     ]
     steps = [rows["step"].to_numpy() for *_, rows in groups]
     xs, label = scalar_x(x, [run for run, *_ in groups], steps, times)
-    curves = []
+    curves, betas = [], list[float]()
     for (run, tag, rows), at in zip(groups, xs, strict=True):
         raw = _series_values(rows["value"])
-        line = smooth(raw, **decay) if decay else _series_values(rows["smoothed"])
-        curves.append(Curve(run, tag, at, raw, line, spread(raw, decay, band)))
-    return curves, label
+        own = own_decay(raw, decay, betas)
+        line = smooth(raw, **own) if own else _series_values(rows["smoothed"])
+        curves.append(Curve(run, tag, at, raw, line, spread(raw, own, band)))
+    return curves, label, betas
 
 
-def _bands(frame: pd.DataFrame, decay: dict[str, Any], kind: AnyBand) -> list[Band]:
-    """Cut a DataFrame of aggregates into bands, smoothed if a decay is given."""
-    bands = []
+def _bands(
+    frame: pd.DataFrame, decay: dict[str, Any], kind: AnyBand
+) -> tuple[list[Band], list[float]]:
+    """Cut a DataFrame of aggregates into bands, smoothed if a decay is given.
+
+    Where that is "auto", the mean chooses for the band too; the betas come second.
+    """
+    bands, betas = [], list[float]()
     for (tag, run), rows in frame.groupby(["tag", "run"], sort=False, observed=True):
+        own = own_decay(_series_values(rows["mean"]), decay, betas)
         mean, std, low, high = (
-            smooth(values, **decay) if decay else values
+            smooth(values, **own) if own else values
             for values in (_series_values(rows[name]) for name in ("mean", "std", "min", "max"))
         )
         edges = band_edges(kind, mean, std, low, high)
@@ -269,7 +292,7 @@ def _bands(frame: pd.DataFrame, decay: dict[str, Any], kind: AnyBand) -> list[Ba
         raise ValueError(
             "data must have at least one group to draw, received a DataFrame without rows"
         )
-    return bands
+    return bands, betas
 
 
 def _is_frame(data: object) -> TypeGuard[pd.DataFrame]:

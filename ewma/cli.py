@@ -242,8 +242,6 @@ def main(
         refuse("--beta auto looks at a whole curve: give a number, or leave out --follow.")
     if is_auto and over is not None:
         refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
-    if is_auto and band is not None:
-        refuse("--band is as wide as one beta says: give --beta a number, or leave out --band.")
     if given_output is not None and is_url(given_output):
         refuse(f"-o {shown(given_output)}: {NO_WRITING}.")
     output = None if given_output is None else Output.of(local_path(given_output))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -55,22 +56,16 @@ class Smoothed:
         from ewma._plot import curve_band_note, scalar_x, smoothing_note, spread
 
         c = self.columns
-        series = sorted(c.series(), key=lambda series: (series[1], series[0]))
-        runs = [run for run, _, _ in series]
-        steps = [c.step[rows] for _, _, rows in series]
-        wall_times = [c.wall_time[rows] for _, _, rows in series]
+        own = repeat(self.decay) if self.betas is None else ({"beta": b} for b in self.betas)
+        series = sorted(zip(c.series(), own, strict=False), key=lambda one: one[0][1::-1])
+        runs = [run for (run, _, _), _ in series]
+        steps = [c.step[rows] for (_, _, rows), _ in series]
+        wall_times = [c.wall_time[rows] for (_, _, rows), _ in series]
         xs, label = scalar_x(self.x, runs, steps, wall_times)
-        curves = [
-            Curve(
-                run,
-                tag,
-                x,
-                c.value[rows],
-                self.smoothed[rows],
-                spread(c.value[rows], self.decay, self.band),
-            )
-            for (run, tag, rows), x in zip(series, xs, strict=True)
-        ]
+        curves = []
+        for ((run, tag, rows), decay), x in zip(series, xs, strict=True):
+            width = spread(c.value[rows], decay, self.band)
+            curves.append(Curve(run, tag, x, c.value[rows], self.smoothed[rows], width))
         note = smoothing_note(self.decay, self.betas) + curve_band_note(self.band)
         save(draw(curves, x_label=label, note=note), file, kind)
 

@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from command import call
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 
@@ -209,11 +210,58 @@ def test_around_a_curve(band):
     assert not plot(x, beta=0.8).axes[0].collections
 
 
-def test_a_band_needs_one_beta():
+def test_curves_that_choose_have_bands_of_their_own():
+    random = np.random.default_rng(2)
+    noise, walk = random.standard_normal((2, 300))
+    curves = {"still": noise, "walk": noise + walk.cumsum()}
+    wide = pd.DataFrame(curves)
+    long = wide.melt(var_name="tag").assign(run="a", step=np.tile(np.arange(300), 2))
+    betas = [ewma.choose_beta(x) for x in curves.values()]
+    assert max(betas) > 0.9 > 0.7 > min(betas) > 0.1
+    for data in (wide, long):
+        figure = plot(data, beta="auto", band=2)
+        bands = [band for panel in figure.axes for band in edges(panel)]
+        for x, beta, band in zip(curves.values(), betas, bands, strict=True):
+            mean, width = ewma.smooth(x, beta), 2 * ewma.std(x, beta)
+            expected = np.column_stack([mean - width, mean + width])[1:]
+            np.testing.assert_allclose(list(band.values()), expected)
+        note = f"beta = {min(betas):.3g} to {max(betas):.3g} (chosen for each curve); ± 2 standard"
+        assert any(note in text for text in texts(figure))
+
+
+def test_on_the_command_line_too(tmp_path, monkeypatch):
+    from ewma import _draw
+    from ewma.tensorboard._write import write_scalars
+
+    noise, walk = np.random.default_rng(2).standard_normal((2, 300)).astype(np.float32)
+    curves = {"b": noise, "a": noise + walk.cumsum(dtype=np.float32)}  # drawn in another order
+    logs = pd.DataFrame(curves).melt(var_name="tag").assign(run="r", wall_time=0.0)
+    logs["step"] = np.tile(range(300), 2)
+    write_scalars(logs, tmp_path)
+    figures = []
+    monkeypatch.setattr(_draw, "save", lambda figure, *_: figures.append(figure))
+    result = call(str(tmp_path), "--beta", "auto", "--band", "2", "-o", str(tmp_path / "x.png"))
+    assert result.code == 0
+    bands = [band for panel in figures[0].axes for band in edges(panel)]
+    for name, band in zip("ab", bands, strict=True):
+        width = 2 * ewma.std(curves[name], ewma.choose_beta(curves[name]))
+        np.testing.assert_allclose(np.ptp(list(band.values()), axis=1) / 2, width[1:], rtol=1e-5)
+
+
+def test_the_mean_of_several_runs_chooses_for_their_band():
+    groups = ewma.aggregate(scalars())
+    figure = plot(groups, beta="auto", band="range")
+    beta = ewma.choose_beta(groups["mean"])
+    smoothed = {name: ewma.smooth(groups[name], beta) for name in ("min", "max")}
+    ((band,),) = [edges(panel) for panel in figure.axes]
+    np.testing.assert_allclose(list(band.values()), np.column_stack(list(smoothed.values())))
+    assert any(f"smoothed with beta = {beta:.3g} (chosen)" in text for text in texts(figure))
+
+
+def test_a_band_needs_a_decay():
     smoothed = scalars().assign(smoothed=1.0)
-    for data, beta in ((smoothed, None), (smoothed["value"], "auto")):
-        with pytest.raises(ValueError, match="band needs how much to forget"):
-            plot(data, beta=beta, band=1)
+    with pytest.raises(ValueError, match="band needs how much to forget"):
+        plot(smoothed, band=1)
     with pytest.raises(ValueError, match="band='range' is from the lowest to the highest of sev"):
         plot(smoothed, beta=0.9, band="range")
 

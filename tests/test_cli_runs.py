@@ -188,7 +188,6 @@ class TestAggregate:
                 "--band must be one of 'std', 'range', or a number",
             ),
             (("--band", "2"), "--band is for pictures: add -o FILE.png"),
-            (("--band", "2", "--beta", "auto", "-o", "x.png"), "--band is as wide as one beta"),
             ((*OVER, "--band", "std"), "--band is for pictures: add -o FILE.png"),
             ((*OVER, "--list"), "--list shows the runs there are: leave out --aggregate"),
             ((*OVER, "--x", "wall", "-o", "x.png"), "--aggregate compares steps: leave out --x"),
