@@ -111,6 +111,33 @@ def test_points_left_out(verify):
 
 
 @pytest.mark.parametrize("verify", MODES)
+@pytest.mark.parametrize("value", [simple("bbb", 2), simple("b" * 99, 2), float_tensor("b", 2)])
+@pytest.mark.parametrize("step", [0, 5, 300])
+def test_any_damage_to_what_is_left_out(value, step, verify):
+    """What comes as before is compared and not read; byte by byte it has to be read."""
+    other, wanted = record(event(step, value)), record(event(step, simple("a", 2)))
+
+    def all_found(data, chunk):
+        reader = EventReader(verify, lambda tag: tag == b"a")
+        for i in range(0, len(data), chunk):
+            reader.feed(data[i : i + chunk])
+        found = [column.tolist() for column in reader.take()]
+        bad = reader.bad_length, reader.bad_data, reader.bad_event
+        return found, reader.tags, reader.left_out, bad, reader.offset, reader.needed
+
+    lead, tail = (other + wanted) * 4, (wanted + other) * 2
+    damaged = [
+        other[:i] + bytes([other[i] ^ 1 << bit]) + other[i + 1 :]
+        for i in range(len(other))
+        for bit in ((0, 7) if i < 12 else range(8))
+    ]
+    longer = [record(event(step + 1, value)), record(event(step << 7, value))]
+    for changed in [*damaged, *longer, wanted, other[:-1], b""]:
+        data = lead + changed + tail
+        assert all_found(data, len(data)) == all_found(data, 1)
+
+
+@pytest.mark.parametrize("verify", MODES)
 def test_what_is_no_event_is_told_in_any_mode(verify):
     assert read(record(POINT) + record(b"\x80"), verify) == (1, 0, 1)
     assert read(record(POINT) + flipped(record(b"\x80"), 14), verify) == (1, 1, 0)
