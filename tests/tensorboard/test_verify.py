@@ -137,6 +137,32 @@ def test_any_damage_to_what_is_left_out(value, step, verify):
         assert all_found(data, len(data)) == all_found(data, 1)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [simple("b", 2), simple("bbb/bb", 2), simple("b" * 20, 2), float_tensor("bb", 2, plugin=None)],
+)
+def test_what_came_before_changes_the_meaning_of_nothing(value):
+    """Records are compared with those before them: each means what it means alone."""
+    before, other = record(event(5, value)), record(event(5, simple("a", 2)))
+
+    def meaning(records):
+        rows, left_out = [], set()
+        for data in records:
+            reader = EventReader("none", lambda tag: not tag.startswith(b"c"))
+            reader.feed(data)
+            tag, *columns = reader.take()
+            names = [reader.tags[i] for i in tag]
+            rows += zip(names, *(column.view("i8").tolist() for column in columns), strict=True)
+            left_out |= {*reader.left_out, *[("bad event",)] * reader.bad_event[0]}
+        return rows, left_out
+
+    for i in range(12, len(before)):
+        for bit in range(8):
+            changed = before[:i] + bytes([before[i] ^ 1 << bit]) + before[i + 1 :]
+            records = [before, other] * 3 + [changed, other]
+            assert meaning([b"".join(records)]) == meaning(records)
+
+
 @pytest.mark.parametrize("verify", MODES)
 def test_what_is_no_event_is_told_in_any_mode(verify):
     assert read(record(POINT) + record(b"\x80"), verify) == (1, 0, 1)
