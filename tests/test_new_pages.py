@@ -50,6 +50,28 @@ def test_output(gaps, dtype, shape, axis, offset, threads):
     assert (memory[start + x.size :] == 7).all()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("shape", "axis", "beta"),
+    [
+        ((1000, 4000), 0, 0.5),  # 100 rows are worked on together from where one has a gap
+        ((2000, 2003), 0, 0.9),
+        ((10_000, 1000), 0, 0.999),
+        ((5_000_000,), 0, 0.9),
+        ((5, 1_000_000), 1, 0.9),
+    ],
+)
+def test_gaps_now_and_then(shape, axis, beta, dtype, threads):
+    """What is written ahead of the rest, up to the end of a page and beyond it, stays."""
+    x = np.ones(shape, dtype)
+    if axis == 0 and x.ndim == 2:
+        x[::100, ::1000] = np.nan
+    else:
+        x[..., :: PAGE // x.itemsize // 8 + 13] = np.nan
+    np.testing.assert_array_equal(smooth(x, beta, axis=axis, threads=threads), x)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("shape", "axis"), [((700_001,), 0), ((701, 1003), 0), ((701, 1003), 1)])
 def test_other_statistics(shape, axis, threads):

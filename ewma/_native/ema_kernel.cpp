@@ -46,6 +46,7 @@ void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
     if (t == time) break;
     const std::size_t left = time - t < kTileRows ? time - t : kTileRows, width = rows.width();
     Series* const columns = rows.columns();
+    pages.reach(y + (t + left) * y_stride);
     for (std::size_t j = 0; j < width; j += kTileColumns) {
       smooth_tile(x + t * stride + j, stride, y + t * y_stride + j, y_stride, left, columns + j,
                   width - j < kTileColumns ? width - j : kTileColumns);

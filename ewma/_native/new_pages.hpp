@@ -11,20 +11,23 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-// What is written, and not read, from its start to its end; by default nothing.
+// What is written from about its start to its end; by default nothing.
 class NewPages {
  public:
   NewPages() = default;
   NewPages(void* begin, std::size_t bytes)
       : next_(static_cast<char*>(begin)), end_(next_ + bytes) {}
 
-  // Comes before anything in front of `to` is written.
+  // Comes before what is in front of `to` is written. What has been written already stays: a page
+  // is written to without a change to what it holds.
   void reach(const void* to) {
     while (next_ < to && next_ != end_) {
       const std::size_t left = static_cast<std::size_t>(end_ - next_);
       const std::size_t of_page = kHugePage - reinterpret_cast<std::uintptr_t>(next_) % kHugePage;
       next_ += of_page < left ? of_page : left;
-      *static_cast<volatile char*>(next_ - 1) = 0;
+#if defined(__GNUC__)
+      __atomic_fetch_or(static_cast<volatile char*>(next_ - 1), 0, __ATOMIC_RELAXED);
+#endif
     }
   }
 
