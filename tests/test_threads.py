@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,3 +180,66 @@ def test_cores_stay_as_they_are():
         finally:
             os.sched_setaffinity(0, cores)
         np.testing.assert_allclose(two, smooth(x, 0.9, threads=1), rtol=1e-14, atol=1e-15)
+
+
+THREADS_THAT_END_AT_ONCE = """
+#include <cstdio>
+#include <dlfcn.h>
+#include <filesystem>
+#include "threads.hpp"
+int sent_away = 0;
+// In the place of the system's: waits a while for the thread to end, and then calls that one.
+int pthread_setaffinity_np(pthread_t thread, std::size_t size, const cpu_set_t* cores) {
+  for (int i = 0; i < 100; ++i) {
+    std::filesystem::directory_iterator threads("/proc/self/task"), end;
+    if (std::distance(threads, end) == 1) break;
+    std::this_thread::yield();
+  }
+  ++sent_away;
+  using Function = int (*)(pthread_t, std::size_t, const cpu_set_t*);
+  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, "pthread_setaffinity_np"))(
+      thread, size, cores);
+}
+int main() {
+  cpu_set_t before, after;
+  sched_getaffinity(0, sizeof before, &before);
+  if (CPU_COUNT(&before) < 2) return std::puts("one core"), 0;
+  std::atomic<int> calls{0};
+  do {
+    ewma::side_by_side(3, [&](std::size_t) { ++calls; });
+    sched_getaffinity(0, sizeof after, &after);
+  } while (sent_away < 10 && calls < 30000 && CPU_EQUAL(&before, &after));
+  std::puts(CPU_EQUAL(&before, &after) && calls % 3 == 0 ? "unchanged" : "changed");
+}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no thread is sent away")
+def test_cores_stay_as_they_are_when_threads_end_early(tmp_path):
+    (tmp_path / "main.cpp").write_text(THREADS_THAT_END_AT_ONCE)
+    native = Path(__file__).parents[1] / "ewma/_native"
+    options = ["-std=c++17", "-pthread", f"-I{native}", "main.cpp", "-o", "main", "-ldl"]
+    subprocess.run(["c++", *options], cwd=tmp_path, check=True)
+    answer = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True)
+    assert answer.stdout in ("unchanged\n", "one core\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
+def test_no_memory_in_a_thread():
+    """The states of 4 million groups in each of two threads are more than there is room for."""
+    script = """
+import resource
+import numpy as np
+import ewma
+n = 4_000_000
+x, by = np.ones((n, 2)), np.arange(n)
+ewma.smooth(x[:10], by=by[:10])
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 600_000_000,) * 2)
+try:
+    ewma.smooth(x, by=by, threads=2)
+except MemoryError:
+    print("MemoryError")
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout) == (0, "MemoryError\n"), answer.stderr

@@ -4,7 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -45,11 +45,21 @@ class Cores {
 };
 
 // Calls work(0) .. work(count - 1), each on a thread of its own as far as there are any to be had.
+// What one of them throws is thrown when all have ended.
 template <typename Work>
 void side_by_side(std::size_t count, const Work& work) {
   const Cores cores{};
   std::vector<std::thread> threads;
   std::vector<std::atomic<bool>> up(count);
+  std::vector<std::exception_ptr> errors(count);
+  std::atomic<bool> sent{false};
+  const auto guarded = [&](std::size_t i) {
+    try {
+      work(i);
+    } catch (...) {
+      errors[i] = std::current_exception();
+    }
+  };
   std::size_t started = 1;
   try {
     threads.reserve(count - 1);
@@ -57,18 +67,24 @@ void side_by_side(std::size_t count, const Work& work) {
       threads.emplace_back([&, i = started] {
         up[i] = true;
         cores.roam();
-        work(i);
+        guarded(i);
+        // Sent away when it has ended, a thread would be nobody: to Linux, whoever sends it.
+        while (!sent) std::this_thread::yield();
       });
     }
-  } catch (const std::system_error&) {
-    // As many as the system gives; the rest is done here.
+  } catch (const std::exception&) {
+    // As many as system and memory give; the rest is done here.
   }
   for (std::size_t i = 1; i < started; ++i) {
     if (!up[i]) cores.send_away(threads[i - 1]);
   }
-  work(0);
-  for (std::size_t i = started; i < count; ++i) work(i);
+  sent = true;
+  guarded(0);
+  for (std::size_t i = started; i < count; ++i) guarded(i);
   for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& error : errors) {
+    if (error != nullptr) std::rethrow_exception(error);
+  }
 }
 
 }  // namespace ewma
