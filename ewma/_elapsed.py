@@ -87,11 +87,11 @@ def open_times(times: Any, labels: Any, rows: int, groups: Groups | None) -> Tim
             values = values.astype(f"{values.dtype.kind}8[s]")
         one = np.ones(1, np.int64).view(f"m8[{_step(values)}]")
         unit = float((_SECOND / one)[0])
-        at: Any = np.ascontiguousarray(values).view(np.int64)
+        at: Any = np.require(values, requirements=["C", "A"]).view(np.int64)
     elif values.dtype.kind in "iu" and (values.dtype != np.uint64 or values.max(initial=0) < 2**63):
-        at = np.ascontiguousarray(values, np.int64)
+        at = np.require(values, np.int64, ["C", "A"])
     elif values.dtype.kind in "iuf":
-        at = np.ascontiguousarray(values, np.float64)
+        at = np.require(values, np.float64, ["C", "A"])
     else:
         raise TypeError(
             "times must be numbers, dates or durations; received an array of "

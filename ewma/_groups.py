@@ -87,7 +87,7 @@ def _by_integers(values: npt.NDArray[Any]) -> Groups:
     codes = values.astype(np.int64, copy=low != 0)
     if low != 0:
         codes -= low
-    return Groups(np.ascontiguousarray(codes), high - low + 1)
+    return Groups(np.require(codes, requirements=["C", "A"]), high - low + 1)
 
 
 def _by_hash(key: Any) -> Groups:

@@ -206,3 +206,36 @@ def test_labels_along_the_axis():
     assert smooth([1.0, 2.0], 0.5, times=pd.Series([0, 1])) == smooth([1.0, 2.0], 0.5)
     with pytest.raises(ValueError, match="received 'index' for samples without an index"):
         smooth([1.0, 2.0], 0.5, times="index")
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.0])
+def test_forgotten_twice_before_anything_counts(beta):
+    """Samples at the time of a missing one count for nothing, each after 2,000 halflives."""
+    x = np.array([2, 4, np.nan, 7, np.nan, 7, np.nan, 7, 5])
+    times = [0, 1, 2001, 2001, 4001, 4001, 6001, 6001, 6002]
+    options = {"times": times, "weighting": "time", "ignore_na": False}
+    first = [2, 10 / 3 if beta else 4]
+    expected = [*first, np.nan, first[1], np.nan, first[1], np.nan, first[1], 5]
+    np.testing.assert_allclose(smooth(x, beta, **options), expected, rtol=1e-15)
+    deviation = std(x, beta, bias=True, **options)
+    assert deviation[-1] < 1e-70
+    assert np.isfinite(deviation[[0, 1, 3, 5, 7, 8]]).all()
+
+
+def test_times_and_groups_that_are_not_aligned():
+    x, times, groups = np.arange(10.0), np.arange(10.0) ** 2, np.arange(10) % 3
+
+    def unaligned(array):
+        shifted = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype)
+        shifted[:] = array
+        assert not shifted.flags.aligned
+        return shifted
+
+    np.testing.assert_array_equal(
+        smooth(x, times=unaligned(times), by=unaligned(groups)),
+        smooth(x, times=times, by=groups),
+    )
+    np.testing.assert_array_equal(
+        smooth(x, halflife="3s", times=unaligned(times.astype("m8[s]"))),
+        smooth(x, halflife="3s", times=times.astype("m8[s]")),
+    )

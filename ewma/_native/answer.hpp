@@ -167,7 +167,7 @@ void answer_all(const Data& data, const Shape& shape, const Span& span, const Re
             for (std::size_t i = 0, end; i < rows; i = end) {
               for (end = i + 1; end < rows && group[end] == group[i];) ++end;
               if (i + kAhead < rows) soon_written(&state[group[i + kAhead]], sizeof(State));
-              advance(state[group[i]], x + i, a + i, b + i, y + i, end - i);
+              advance(state[number_of(group[i], own)], x + i, a + i, b + i, y + i, end - i);
             }
           }
           if (counts) tiles.store(first, width, rows, k, !requests[k].options.fill, worked);

@@ -69,8 +69,9 @@ class Columns {
     const auto doubled = static_cast<double>(2 * size_);
     const double most = std::max(16 * doubled, kMostAtFirst);  // the rest may be different
     const double more = std::max(std::min(1.02 * expected_, most), doubled);
-    capacity_ = std::max(kFirst, static_cast<std::size_t>(more));
-    resize(capacity_);
+    const std::size_t capacity = std::max(kFirst, static_cast<std::size_t>(more));
+    resize(capacity);
+    capacity_ = capacity;  // only now: there may have been no memory
   }
 
   void resize(std::size_t size) {

@@ -13,6 +13,11 @@
 namespace ewma {
 namespace EWMA_ISA {
 
+// A group's number, also where another thread of the caller's is writing into them.
+inline std::size_t number_of(std::int64_t group, std::size_t count) {
+  return static_cast<std::size_t>(group) < count ? static_cast<std::size_t>(group) : 0;
+}
+
 // e^z for z <= 0, right to an ulp, and 0 below -600: the C library's takes one number at a time,
 // compilers make vectors of this one.
 inline double exponential(double z) {
@@ -99,7 +104,7 @@ class Elapsed {
     }
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t row = first + i;
-      std::size_t& before = last_row_[static_cast<std::size_t>(request_.groups.of[row])];
+      std::size_t& before = last_row_[number_of(request_.groups.of[row], last_row_.size())];
       time[i] = before == kNone ? of_first : times.between(before, row);
       before = row;
     }

@@ -73,10 +73,10 @@ void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t t
   const ewma::Options options{beta, debias, ignore_na, fill};
   // Letting go of the GIL costs more than a short series does.
   constexpr std::size_t kLong = 4096;
-  PyThreadState* state = size >= kLong ? PyEval_SaveThread() : nullptr;
+  std::optional<nb::gil_scoped_release> release;
+  if (size >= kLong) release.emplace();
   const auto run = type == "d" ? smooth<double> : smooth<float>;
   run(in, to, shape, options, threads, isa_limit);
-  if (state) PyEval_RestoreThread(state);
 }
 
 ewma::Type type_named(std::string_view name) {
@@ -146,7 +146,8 @@ std::ptrdiff_t backwards(nb::handle times, bool whole, nb::handle groups, std::s
     }
     std::vector<std::size_t> last(group_count);
     for (std::size_t i = 0; i < items(at); ++i) {  // `last` counts from 1
-      std::size_t& before = last[static_cast<std::size_t>(of[i])];
+      const auto group = static_cast<std::size_t>(of[i]);
+      std::size_t& before = last[group < group_count ? group : 0];  // somebody may write into it
       if (before > 0 && !(time[i] >= time[before - 1])) return static_cast<std::ptrdiff_t>(i);
       before = i + 1;
     }

@@ -114,8 +114,13 @@ class Statistics {
         const double sample = std::fabs(x[i]) <= kLargest ? x[i] : 0.0;
         widest = larger(widest, std::fabs(sample));
         block.x[count] = sample;
-        // Where a sample counts for nothing either, what is forgotten is all there is.
-        block.a[count] = decay >= kForgotten ? decay : b[i] > 0.0 ? 0.0 : kForgotten;
+        if (b[i] > 0.0) {
+          block.a[count] = decay >= kForgotten ? decay : 0.0;
+          faded_ = 1.0;
+        } else {  // it counts for nothing either: what is forgotten is all there is
+          block.a[count] = faded_ * decay >= kForgotten ? decay : kForgotten / faded_;
+          faded_ *= block.a[count];
+        }
         block.b[count] = b[i];
         pending_ = 1.0;
         ++count;
@@ -225,6 +230,7 @@ class Statistics {
   Moments state_;               // scaled
   double waited_ = 1.0;         // what a first sample that does not count yet has decayed
   double pending_ = 1.0;        // what the gap before the next sample decays
+  double faded_ = 1.0;          // what is left since a sample last counted for something
   double last_ = std::nan("");  // what came out last
   bool empty_ = true;           // no sample counts yet
   bool seen_ = false;           // a sample was there

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -85,9 +86,9 @@ class Stream {
         resume(static_cast<const T*>(in->buf), static_cast<T*>(to->buf), rows, columns, rule_,
                states_.data());
       };
-      PyThreadState* const state = size >= kLong ? PyEval_SaveThread() : nullptr;
+      std::optional<nb::gil_scoped_release> release;
+      if (size >= kLong) release.emplace();
       type == "d" ? run(kernel_.resume_double, 0.0) : run(kernel_.resume_float, 0.0f);
-      if (state) PyEval_RestoreThread(state);
     } else {
       const ewma::Buffer at(times, PyBUF_C_CONTIGUOUS);
       if (at->itemsize != sizeof(double) || at->len != static_cast<Py_ssize_t>(8 * rows)) {
@@ -99,9 +100,9 @@ class Stream {
         resume(static_cast<const T*>(in->buf), static_cast<T*>(to->buf), rows, columns, rule_,
                elapse, states_.data());
       };
-      PyThreadState* const state = size >= kLong ? PyEval_SaveThread() : nullptr;
+      std::optional<nb::gil_scoped_release> release;
+      if (size >= kLong) release.emplace();
       type == "d" ? run(kernel_.resume_at_double, 0.0) : run(kernel_.resume_at_float, 0.0f);
-      if (state) PyEval_RestoreThread(state);
     }
     rows_ += static_cast<std::int64_t>(rows);
   }

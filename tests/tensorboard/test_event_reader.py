@@ -2,6 +2,7 @@
 
 import math
 import struct
+import subprocess
 import sys
 
 import pytest
@@ -312,3 +313,32 @@ class TestPlugins:
         reader.feed(record(event(1, float_tensor("a", 1, plugin="hparams")) + b"\x80"))
         reader.feed(record(event(2, float_tensor("a", 2, plugin=None))))
         assert len(points(reader)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
+def test_no_memory_for_more_points():
+    """Those that are there stay; more are taken when there is memory again."""
+    script = f"""
+import resource
+from ewma._core import EventReader
+chunk = bytes.fromhex({record(event(5, simple("a", 1.5))).hex()!r}) * 100_000
+reader = EventReader("none")
+for _ in range(20):
+    reader.feed(chunk)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+none = resource.RLIM_INFINITY
+resource.setrlimit(resource.RLIMIT_AS, (used + 40_000_000, none))
+try:
+    reader.feed(chunk)
+except MemoryError:
+    print("MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, (none, none))
+for _ in range(5):
+    reader.feed(chunk)
+tag, step, wall_time, value = reader.take()
+print(len(tag) > 2_500_000, len(value) == len(step) == len(wall_time) == len(tag))
+print(set(value.tolist()), set(step.tolist()))
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split("\n")[:3] == ["MemoryError", "True True", "{1.5} {5}"]
