@@ -476,3 +476,13 @@ def test_kernel_refuses_what_does_not_fit():
         stream._run(x, x, np.ones(2))
     with pytest.raises(ValueError, match="as many columns"):
         stream._join(ewma._core.Stream(0.9, True, True, False), [1.0, 1.0])
+
+
+@pytest.mark.parametrize("times", [False, True])
+def test_sum_where_a_gap_has_let_the_later_one_fade(times):
+    x = np.array([2.0] + [5.0] * 30 + [math.nan] * 900)
+    parts, at = [], np.arange(len(x)) if times else None
+    for rows in (slice(0, 1), slice(1, None)):
+        parts.append(EMA(beta=0.5, ignore_na=False))
+        parts[-1].update(x[rows], None if at is None else at[rows])
+    assert sum(parts[1:], parts[0]).mean == pytest.approx(5, rel=1e-8)

@@ -116,11 +116,12 @@ void join(const StreamState& earlier, double power, const StreamRule& rule, Stre
     const Double2 weight = add(Double2{state.weight, state.weight_rest}, weight_before);
     if (state.count == 0) {
       set_mean(state, mean_before);
-    } else if (weight.hi > 0.0) {
+      set_weight(state, weight);
+    } else if (state.weight > 0.0) {
       const Double2 apart = add(mean_before, Double2{-mean.hi, -mean.lo});
       set_mean(state, add(mean, multiply(apart, divide(weight_before, weight))));
-    }
-    set_weight(state, weight);
+      set_weight(state, weight);
+    }  // else a gap has let its samples fade, and those before them even more
   }
   state.largest = larger(state.largest, before.largest);
   state.count += before.count;
