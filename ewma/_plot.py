@@ -174,7 +174,7 @@ def curve_band_note(band: AnyBand | None) -> str:
     return "" if band is None else f"; ± {width_note(band)}"
 
 
-def smoothing_note(decay: dict[str, Any], betas: Sequence[float] | None = None) -> str:
+def smoothing_note(decay: dict[str, Any], betas: list[float] | None = None) -> str:
     """Say in small print how curves were smoothed: ``{"beta": 0.9}`` is the one decay given.
 
     `betas` are the curves' own, where it is "auto".
