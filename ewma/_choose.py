@@ -13,9 +13,8 @@ from ewma.containers import open_container
 
 Array = npt.NDArray[Any]
 
-_AT_ONCE = 16  # betas that the kernel takes in one pass, or a multiple
-_FIRST = 32  # betas of the first pass
-_PASSES = 2  # after the first one, each 7.5 times as fine
+_FIRST = 32  # betas of the first pass: what the kernel takes at once, 16, or a multiple
+_AROUND = 16  # and of the second
 ENOUGH = 3  # samples: with two, all betas forecast alike
 
 
@@ -53,7 +52,8 @@ def choose_beta(series: Any) -> float:
     This is how simple exponential smoothing is fitted, but that the first level is the first
     sample and the weights are bias-corrected, so that there is nothing else to fit. The error is
     evaluated for 32 betas in one pass over the samples, from alpha = 1 - beta = 1 down to a small
-    part of one over their number, and then for 16 around the best, and so on.
+    part of one over their number, then for 16 around the best of them; the choice is where the
+    parabola through the best three, over log alpha, is lowest.
 
     References
     ----------
@@ -104,19 +104,14 @@ def best_beta(samples: npt.NDArray[np.float64]) -> float:
     exponents = np.linspace(low, high, _FIRST - 1)
     betas = np.concatenate([[1.0], 1 - np.exp2(exponents)])
     errors = _errors(x, betas)
-    best, least = _least(betas, errors)
+    at = int(np.argmin(errors))  # of equal ones the first, and so the largest beta
+    if at == 0:
+        return 1.0  # further than to the least alpha that is tried there is no need to look
     width = exponents[1] - exponents[0]
-    for _ in range(_PASSES):
-        if best == 1.0:
-            break  # further than to the least alpha that is tried there is no need to look
-        middle = math.log2(1 - best)
-        exponents = np.linspace(max(low, middle - width), min(high, middle + width), _AT_ONCE)
-        around = 1 - np.exp2(exponents)
-        found, error = _least(around, _errors(x, around))
-        if error < least:
-            best, least = found, error
-        width = exponents[1] - exponents[0]
-    return best
+    middle = exponents[at - 1]
+    exponents = np.linspace(max(low, middle - width), min(high, middle + width), _AROUND)
+    errors = _errors(x, 1 - np.exp2(exponents))
+    return 1 - 2 ** _lowest_point(exponents, errors)
 
 
 def _errors(x: npt.NDArray[np.float64], betas: npt.NDArray[np.float64]) -> Array:
@@ -125,6 +120,12 @@ def _errors(x: npt.NDArray[np.float64], betas: npt.NDArray[np.float64]) -> Array
     return sums
 
 
-def _least(betas: Array, errors: Array) -> tuple[float, float]:
-    at = int(np.argmin(errors))  # the first one, and so the largest beta
-    return float(betas[at]), float(errors[at])
+def _lowest_point(exponents: Array, errors: Array) -> float:
+    """Return where the parabola through the least error and its neighbours is lowest."""
+    at = int(np.argmin(errors))
+    if at in (0, len(errors) - 1):
+        return float(exponents[at])
+    left, least, right = errors[at - 1 : at + 2]
+    bend = (left - least) + (right - least)
+    steps = (left - right) / (2 * bend) if bend > 0 else 0.0  # at most half of one
+    return float(exponents[at] + steps * (exponents[1] - exponents[0]))
