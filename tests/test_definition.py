@@ -16,17 +16,19 @@ BETAS = (0.0, 1e-300, 0.1, 0.3, 0.5, 0.6, 0.9, 0.97, 0.99, 0.999, 0.99999, 1 - 1
 
 BOUND = 2.0
 
+COLUMNS = (1, 3, 7)  # one; few, which are brought together; rows, of which a register holds a part
+
 
 def each_kernel(x, beta, debias=True, ignore_na=True, fill=False):
     """Yield what each compiled copy makes of x, along contiguous samples and across columns."""
     x = np.asarray(x, np.float64)
     for isa_limit in (0, 1, 2):
-        for columns in (1, 3):
+        for columns in COLUMNS:
             block = x if columns == 1 else np.repeat(x, columns)
             out = np.empty_like(block)
             options = (beta, debias, ignore_na, fill, 1, isa_limit)
             _core.smooth(block, out, 1, len(x), columns, *options)
-            for i in range(columns):
+            for i in {0, columns - 1}:
                 yield out[i::columns]
 
 
@@ -251,11 +253,11 @@ def test_threads_and_gaps(name, beta, debias, ignore_na):
 
 def in_pieces(x, beta, threads, debias=True, ignore_na=True):
     """Yield what threads make of x, cut along time where it is long enough, and across columns."""
-    for columns in (1, 3):
+    for columns in COLUMNS:
         block = x if columns == 1 else np.repeat(x, columns)
         y = np.full_like(block, np.nan)
         _core.smooth(block, y, 1, len(x), columns, beta, debias, ignore_na, False, threads)
-        for i in range(columns):
+        for i in {0, columns - 1}:
             yield y[i::columns]
 
 

@@ -97,6 +97,27 @@ def test_compiled_copies_agree(x, beta, debias, ignore_na):
         assert_within(found, other, 16, x)
 
 
+@pytest.mark.parametrize("isa_limit", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("care", ["gap", "large"])
+def test_columns_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care):
+    # Any number of columns fills some registers, and a part of one more: nothing is written behind,
+    # and what needs care is seen in each place.
+    rng = np.random.default_rng(0)
+    for columns in [*range(1, 71)] * 2:
+        x = rng.standard_normal((25, columns)).astype(dtype)
+        at = columns * int(rng.integers(8)) // 8
+        x[[9, 10], at] = np.nan if care == "gap" else np.finfo(dtype).max * np.array([1, -1])
+        y = np.full(x.size + 16, 7, dtype)
+        _core.smooth(x.ravel(), y[: x.size], 1, *x.shape, 0.9, True, True, False, 1, isa_limit)
+        assert (y[x.size :] == 7).all()
+        for of_column, found in zip(x.T, y[: x.size].reshape(x.shape).T, strict=True):
+            alone = smooth(of_column.astype(float), 0.9)
+            slack = 4 * np.finfo(dtype).eps * np.fmax.accumulate(np.abs(of_column))
+            assert (np.isnan(found) == np.isnan(alone)).all()
+            assert (np.isnan(alone) | (np.abs(found - alone) <= slack)).all()
+
+
 @quickly
 @given(arrays(float, lengths, elements=moderate), betas)
 def test_the_samples_come_back_out(x, beta):

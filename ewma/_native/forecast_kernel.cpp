@@ -15,7 +15,7 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr int kLots = static_cast<int>(kBetasAtOnce) / kLanes;
-constexpr int kTogether = 4;                // samples that share a division
+constexpr int kPerDivision = 4;             // samples that share one
 constexpr std::size_t kUntilChecked = 256;  // samples between two looks whether weights still grow
 
 // kLanes betas on their way over the samples.
@@ -44,7 +44,7 @@ struct Forecast {
     take(sample);
   }
 
-  // The same for kTogether samples: 1 / a = b / (a b), and so on.
+  // The same for kPerDivision samples: 1 / a = b / (a b), and so on.
   void grow_and_take(const Lanes* samples) {
     const Lanes one = all_lanes(1.0);
     const Lanes a = beta * weight + one, b = beta * a + one, c = beta * b + one, d = beta * c + one;
@@ -76,9 +76,9 @@ static void forecast_errors_at_once(const double* x, std::size_t n, const double
     }
     Lanes before[kLots];
     for (int k = 0; k < kLots; ++k) before[k] = lots[k].weight;
-    for (; i + kTogether <= end; i += kTogether) {
-      Lanes samples[kTogether];
-      for (int j = 0; j < kTogether; ++j) samples[j] = all_lanes(x[i + j]);
+    for (; i + kPerDivision <= end; i += kPerDivision) {
+      Lanes samples[kPerDivision];
+      for (int j = 0; j < kPerDivision; ++j) samples[j] = all_lanes(x[i + j]);
       for (int k = 0; k < kLots; ++k) lots[k].grow_and_take(samples);
     }
     for (; i < end; ++i) {

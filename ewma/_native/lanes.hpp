@@ -143,6 +143,41 @@ inline void store(float* x, const Lanes& lanes) {
 #endif
 }
 
+// The first `count` lanes, of kLanes at most, and 0 in the others; what is behind them in memory is
+// neither read nor written.
+template <typename T>
+Lanes load_first(const T* x, int count) {
+#if defined(EWMA_EIGHT_LANES)
+  const auto mask = static_cast<__mmask8>((1u << count) - 1);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, reinterpret_cast<const float*>(x)));
+  } else {
+    return _mm512_maskz_loadu_pd(mask, x);
+  }
+#else
+  T lanes[kLanes] = {};
+  for (int j = 0; j < kLanes; ++j) {
+    if (j < count) lanes[j] = x[j];
+  }
+  return load(lanes);
+#endif
+}
+template <typename T>
+void store_first(T* x, const Lanes& lanes, int count) {
+#if defined(EWMA_EIGHT_LANES)
+  const auto mask = static_cast<__mmask8>((1u << count) - 1);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    _mm256_mask_storeu_ps(x, mask, _mm512_cvtpd_ps(lanes));
+  } else {
+    _mm512_mask_storeu_pd(x, mask, lanes);
+  }
+#else
+  for (int j = 0; j < kLanes; ++j) {
+    if (j < count) x[j] = static_cast<T>(lanes[j]);
+  }
+#endif
+}
+
 // The lanes `distance` before those of `x`, which `before` stands in front of.
 template <int distance>
 Lanes back(const Lanes& before, const Lanes& x) {

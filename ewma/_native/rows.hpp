@@ -18,8 +18,10 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr std::size_t kRowColumns = 16384;  // their states stay in the second cache
-constexpr std::size_t kRowsAtOnce = 8;      // looked at, and then worked on in the cache
-constexpr int kTogether = kLanes / 2;       // vectors of means in registers
+// Fewer wait for the row before for longer than it takes to bring each column's samples together.
+constexpr std::size_t kFewestColumns = 5;
+constexpr std::size_t kRowsAtOnce = 8;  // looked at, and then worked on in the cache
+constexpr int kTogether = kLanes / 2;   // vectors of means in registers
 
 class Rows {
  public:
@@ -38,12 +40,12 @@ class Rows {
   std::size_t width() const { return width_; }
 
   // Smooths rows that lie `stride` apart, and their means `y_stride`, until one has a sample that
-  // is missing or of another scale, and returns how many these are: none if the columns do not
-  // share a weight.
+  // is missing or of another scale, and returns how many these are: none if there are few columns,
+  // or if they do not share a weight.
   template <typename T>
   std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
                   NewPages& pages) {
-    if (!take_over()) return 0;
+    if (width_ < kFewestColumns || !take_over()) return 0;
     std::size_t row = 0, count = kRowsAtOnce;
     for (; count == kRowsAtOnce && row < rows; row += count) {
       const std::size_t most = rows - row < kRowsAtOnce ? rows - row : kRowsAtOnce;
@@ -127,12 +129,16 @@ class Rows {
   bool fits(const T* x) {
     Lanes a = {}, b = {};
     std::size_t j = 0;
-    for (; j + 4 * kLanes <= width_; j += 4 * kLanes) {
-      a = a + (magnitude(load(x + j)) + magnitude(load(x + j + kLanes)));
-      b = b + (magnitude(load(x + j + 2 * kLanes)) + magnitude(load(x + j + 3 * kLanes)));
+    for (; j + 2 * kLanes <= width_; j += 2 * kLanes) {
+      a = a + magnitude(load(x + j));
+      b = b + magnitude(load(x + j + kLanes));
     }
-    double sum = total(a + b);
-    for (; j < width_; ++j) sum += std::fabs(static_cast<double>(x[j]));
+    if (j + kLanes <= width_) {
+      a = a + magnitude(load(x + j));
+      j += kLanes;
+    }
+    if (j < width_) b = b + magnitude(load_first(x + j, static_cast<int>(width_ - j)));
+    const double sum = total(a + b);
     if (!(sum <= kScaledLimit)) return false;
     std::size_t still_blank = 0;
     for (const std::uint32_t j : blank_) {
@@ -163,46 +169,61 @@ class Rows {
   void move(const Tile<T>& tile) {
     std::size_t j = 0;
     for (; j + kTogether * kLanes <= width_; j += kTogether * kLanes) {
-      move<kTogether>(tile.from(j), j);
+      move<kTogether, false>(tile.from(j), j);
     }
-    for (; j + kLanes <= width_; j += kLanes) move<1>(tile.from(j), j);
-    if (j == width_) return;
-    T rest[kRowsAtOnce * kLanes] = {};
-    const std::size_t bytes = (width_ - j) * sizeof(T);
-    for (std::size_t i = 0; i < tile.rows; ++i) {
-      std::memcpy(rest + i * kLanes, tile.x + i * tile.stride + j, bytes);
-    }
-    move<1>(Tile<T>{rest, kLanes, rest, kLanes, tile.steps, tile.rows}, j);
-    for (std::size_t i = 0; i < tile.rows; ++i) {
-      std::memcpy(tile.y + i * tile.y_stride + j, rest + i * kLanes, bytes);
+    move_rest<kTogether>(tile.from(j), j);
+  }
+
+  // The columns from j on, which are fewer than kVectors vectors.
+  template <int kVectors, typename T>
+  void move_rest(const Tile<T>& tile, std::size_t j) {
+    if constexpr (kVectors > 0) {
+      const std::size_t rest = width_ - j;
+      if (rest > (kVectors - 1) * kLanes) {
+        move<kVectors, true>(tile, j);
+      } else if (rest == (kVectors - 1) * kLanes) {
+        move<kVectors - 1, false>(tile, j);
+      } else {
+        move_rest<kVectors - 1>(tile, j);
+      }
     }
   }
 
-  // The means hi + lo of the columns from j on, through all rows of a tile.
-  template <int kVectors, typename T>
+  // The means hi + lo of the columns from j on, through all rows of a tile; the last vector may
+  // have fewer columns than lanes.
+  template <int kVectors, bool kLastIsPartial, typename T>
   void move(const Tile<T>& tile, std::size_t j) {
     Lanes hi[kVectors], lo[kVectors];
     for (int k = 0; k < kVectors; ++k) {
       hi[k] = load(hi_.data() + j + k * kLanes), lo[k] = load(lo_.data() + j + k * kLanes);
     }
+    const int of_last = static_cast<int>(width_ - j) - (kVectors - 1) * kLanes;
     for (std::size_t i = 0; i < tile.rows; ++i) {
       const T* const x = tile.x + i * tile.stride;
       T* const y = tile.y + i * tile.y_stride;
       const Lanes part = all_lanes(tile.steps[i].part);
+      const auto sample = [&](int k) {
+        const bool is_partial = kLastIsPartial && k == kVectors - 1;
+        return is_partial ? load_first(x + k * kLanes, of_last) : load(x + k * kLanes);
+      };
       const auto sum = [&](int k, const Lanes a, const Lanes& b) {  // `a` may be hi[k]
         hi[k] = a + b;
         const Lanes added = hi[k] - a;
         lo[k] = (a - (hi[k] - added)) + (b - added);
-        store(y + k * kLanes, hi[k]);
+        if (kLastIsPartial && k == kVectors - 1) {
+          store_first(y + k * kLanes, hi[k], of_last);
+        } else {
+          store(y + k * kLanes, hi[k]);
+        }
       };
       if (tile.steps[i].from_sample) {
         for (int k = 0; k < kVectors; ++k) {
-          const Lanes x_k = load(x + k * kLanes);
+          const Lanes x_k = sample(k);
           sum(k, x_k, part * ((x_k - hi[k]) - lo[k]));
         }
       } else {
         for (int k = 0; k < kVectors; ++k) {
-          sum(k, hi[k], part * ((load(x + k * kLanes) - hi[k]) - lo[k]) + lo[k]);
+          sum(k, hi[k], part * ((sample(k) - hi[k]) - lo[k]) + lo[k]);
         }
       }
     }
