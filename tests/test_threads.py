@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ewma import _threads, smooth, std, var
+from ewma import _threads, smooth, std, var, write_scalars
 from ewma._threads import SAMPLES_PER_THREAD, thread_count
 
 LONG = 2 * SAMPLES_PER_THREAD
@@ -101,6 +102,42 @@ assert os.waitpid(child, 0)[1] == 0
 """
     # -P: the source folder, where the tests are started, has no compiled part.
     subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=100)
+
+
+# What a daemon thread may be in when a program ends, over and over again.
+AT_THE_END = {
+    "smooth": "ewma.smooth(x)",
+    "var": "ewma.var(x)",
+    "choose_beta": "ewma.choose_beta(x)",
+    "EMA": "ewma.EMA(0.9).update(x)",
+    "read_scalars": "ewma.read_scalars('.')",
+    "read_scalars with tags": "ewma.read_scalars('.', tags='a*')",
+}
+
+
+@pytest.mark.parametrize("work", AT_THE_END)
+def test_a_program_ends_while_daemon_threads_work(work, tmp_path):
+    points = pd.DataFrame(
+        {"run": "r", "tag": "a", "step": np.arange(300_000), "wall_time": 0.0, "value": 1.0}
+    )
+    write_scalars(points, tmp_path)
+    program = f"""
+import threading, numpy as np, ewma
+x = np.arange(300_000.0)
+under_way = threading.Barrier(3)
+def keep_working():
+    {AT_THE_END[work]}
+    under_way.wait()
+    while True:
+        {AT_THE_END[work]}
+for _ in range(2):
+    threading.Thread(target=keep_working, daemon=True).start()
+under_way.wait()
+{AT_THE_END[work]}  # meanwhile they come to be in the midst of theirs
+"""
+    for _ in range(3):
+        command = [sys.executable, "-P", "-c", program]
+        subprocess.run(command, check=True, timeout=100, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("ignore_na", [False, True])

@@ -16,6 +16,7 @@
 
 #include "buffer.hpp"
 #include "ema_kernel.hpp"
+#include "gil.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
 
@@ -71,10 +72,7 @@ void smooth_block(nb::handle x, nb::handle out, std::size_t outer, std::size_t t
   if (size == 0) return;
   const ewma::Shape shape{outer, time, inner, inner};
   const ewma::Options options{beta, debias, ignore_na, fill};
-  // Letting go of the GIL costs more than a short series does.
-  constexpr std::size_t kLong = 4096;
-  std::optional<nb::gil_scoped_release> release;
-  if (size >= kLong) release.emplace();
+  const ewma::WithoutGil release(size);
   const auto run = type == "d" ? smooth<double> : smooth<float>;
   run(in, to, shape, options, threads, isa_limit);
 }
@@ -153,7 +151,7 @@ std::ptrdiff_t backwards(nb::handle times, bool whole, nb::handle groups, std::s
     }
     return -1;
   };
-  const nb::gil_scoped_release release;
+  const ewma::WithoutGil release;
   return whole ? search(static_cast<const std::int64_t*>(column.data()))
                : search(static_cast<const double*>(column.data()));
 }
@@ -191,7 +189,7 @@ void answer(nb::handle x, std::string_view x_type, nb::handle out, std::string_v
                         {at.data(), whole, unit, log_beta, weigh},
                         {of, group_count}});
   }
-  const nb::gil_scoped_release release;
+  const ewma::WithoutGil release;
   if (of != nullptr) {
     for (std::size_t i = 0; i < time; ++i) {
       if (of[i] < 0 || static_cast<std::size_t>(of[i]) >= group_count) {

@@ -11,6 +11,7 @@
 #include "buffer.hpp"
 #include "crc32c.hpp"
 #include "events.hpp"
+#include "gil.hpp"
 
 namespace nb = nanobind;
 
@@ -39,7 +40,7 @@ void construct(ewma::EventReader* reader, std::string_view verify, nb::object wa
   ewma::Tags::Filter filter;
   if (!wanted.is_none()) {
     filter = [wanted](std::string_view name) {
-      const nb::gil_scoped_acquire acquire;
+      const ewma::WithGil acquire;
       return nb::cast<bool>(wanted(nb::bytes(name.data(), name.size())));
     };
   }
@@ -48,7 +49,7 @@ void construct(ewma::EventReader* reader, std::string_view verify, nb::object wa
 
 void feed(ewma::EventReader& reader, nb::handle chunk) {
   const ewma::Buffer buffer(chunk, PyBUF_SIMPLE);
-  const nb::gil_scoped_release release;
+  const ewma::WithoutGil release;
   reader.feed(static_cast<const std::uint8_t*>(buffer->buf), static_cast<std::size_t>(buffer->len));
 }
 

@@ -3,6 +3,7 @@
 
 #include "buffer.hpp"
 #include "forecast_kernel.hpp"
+#include "gil.hpp"
 #include "isa.hpp"
 
 namespace nb = nanobind;
@@ -35,7 +36,7 @@ void forecast_errors(nb::handle x, nb::handle betas, nb::handle sums, unsigned i
   if (n == 0 || count % ewma::kBetasAtOnce != 0 || items(to) != count) {
     throw nb::value_error("there must be samples, and as many sums as betas, a multiple of 16");
   }
-  const nb::gil_scoped_release release;
+  const ewma::WithoutGil release;
   kernel(isa_limit)(static_cast<const double*>(in->buf), n, static_cast<const double*>(of->buf),
                     count, static_cast<double*>(to->buf));
 }

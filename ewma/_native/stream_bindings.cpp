@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "buffer.hpp"
+#include "gil.hpp"
 #include "isa.hpp"
 #include "stream_kernel.hpp"
 
@@ -49,9 +49,6 @@ StreamKernel kernel_of(unsigned isa_limit) {
   }
 }
 
-// Letting go of the GIL costs more than a short chunk does.
-constexpr std::size_t kLong = 4096;
-
 class Stream {
  public:
   Stream(double beta, bool debias, bool ignore_na, bool fill, unsigned isa_limit)
@@ -86,8 +83,7 @@ class Stream {
         resume(static_cast<const T*>(in->buf), static_cast<T*>(to->buf), rows, columns, rule_,
                states_.data());
       };
-      std::optional<nb::gil_scoped_release> release;
-      if (size >= kLong) release.emplace();
+      const ewma::WithoutGil release(size);
       type == "d" ? run(kernel_.resume_double, 0.0) : run(kernel_.resume_float, 0.0f);
     } else {
       const ewma::Buffer at(times, PyBUF_C_CONTIGUOUS);
@@ -100,8 +96,7 @@ class Stream {
         resume(static_cast<const T*>(in->buf), static_cast<T*>(to->buf), rows, columns, rule_,
                elapse, states_.data());
       };
-      std::optional<nb::gil_scoped_release> release;
-      if (size >= kLong) release.emplace();
+      const ewma::WithoutGil release(size);
       type == "d" ? run(kernel_.resume_at_double, 0.0) : run(kernel_.resume_at_float, 0.0f);
     }
     rows_ += static_cast<std::int64_t>(rows);
