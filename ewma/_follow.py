@@ -210,9 +210,11 @@ class _Series:
         cut = None
         if points.session >= self._session:
             lowest = int(points.step.min())
-            if points.start is not None:
-                lowest = min(lowest, points.start)
             if points.session > self._session:
+                # A START record says it of all tags, also of those that its session has not.
+                for session, start in points.starts.items():
+                    if self._session < session <= points.session:
+                        lowest = min(lowest, start)
                 self._session, self._begin = points.session, len(self._step)
                 cut = self._cut(lowest)
                 self._lowest = lowest

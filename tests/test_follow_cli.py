@@ -170,7 +170,7 @@ def new_points(values, run=".", tag="loss", first=0, replaced=None, steps=None):
         np.full(len(value), 1.5e9),
         value,
         0,
-        None,
+        {},
     )
     return SmoothedPoints(points, value, {} if replaced is None else {0: replaced})
 

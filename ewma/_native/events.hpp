@@ -85,6 +85,22 @@ class EventReader {
   // Whether a damaged length has ended the reading.
   bool stopped() const { return stopped_; }
 
+  // Where the damage at the end of what was read begins: what stands there may still change, as
+  // network file systems show a hole of zeros first. Otherwise the same as `offset`.
+  std::uint64_t settled() const { return settled_; }
+
+  // Goes back there: the bytes from there on are to be fed anew.
+  void retry() {
+    damage_[static_cast<std::size_t>(Damage::kLength)] = {};
+    damage_[static_cast<std::size_t>(Damage::kData)].records -= unsettled_;
+    offset_ = settled_;
+    unsettled_ = 0;
+    stopped_ = passing_ = false;
+    size_ = kHeader;
+    arrived_ = 0;
+    tail_.clear();
+  }
+
   const DamageCount& damage(Damage kind) const { return damage_[static_cast<std::size_t>(kind)]; }
   const Tags& tags() const { return tags_; }
   Columns& columns() { return columns_; }
@@ -99,6 +115,8 @@ class EventReader {
   // that is passed over. What is long does not depend on the chunks, so that they change nothing.
   static constexpr std::uint64_t kLong = std::uint64_t{1} << 14;
   static constexpr std::size_t kBeginning = std::size_t{1} << 10;
+  // So much damage at the end may still change; of more all but the last is taken for what it is.
+  static constexpr std::uint64_t kMayChange = std::uint64_t{1} << 20;
   // Protobuf's own limit. Whatever is longer is no Event, and is not kept while it arrives.
   static constexpr std::uint64_t kLongestEvent = 0x7FFFFFFF;
 
@@ -130,7 +148,7 @@ class EventReader {
       p = data + size + kFooter;
     }
     const auto used = static_cast<std::size_t>(p - chunk);
-    offset_ += used;
+    if (used > 0) advance(used);
     return used;
   }
 
@@ -185,14 +203,16 @@ class EventReader {
     }
     arrived_ += used;
     if (arrived_ == size_) {
+      bool is_damaged = false;
       if (is_too_long()) {
         note(Damage::kEvent);
       } else if (verify_ == Verify::kAll && load_le<std::uint32_t>(tail_.data()) != masked(crc_)) {
         note(Damage::kData);
+        is_damaged = true;
       }
       tail_.clear();
       passing_ = false;
-      go_on();
+      go_on(is_damaged);
     }
     return used;
   }
@@ -224,18 +244,28 @@ class EventReader {
     if (check &&
         load_le<std::uint32_t>(data.data + data.size) != masked(crc32c(data.data, data.size))) {
       note(Damage::kData);
-    } else if (!is_event) {
-      note(Damage::kEvent);
-    } else {
-      decoder_.commit(tags_, columns_, sessions_);
+      return go_on(true);
     }
-    go_on();
+    if (is_event) {
+      decoder_.commit(tags_, columns_, sessions_);
+    } else {
+      note(Damage::kEvent);
+    }
+    go_on(false);
   }
 
-  void go_on() {
-    offset_ += size_;
+  void go_on(bool is_damaged) {
+    advance(size_, is_damaged);
     size_ = kHeader;
     arrived_ = 0;
+  }
+
+  void advance(std::uint64_t bytes, bool is_damaged = false) {
+    offset_ += bytes;
+    ++unsettled_;
+    if (is_damaged && offset_ - settled_ <= kMayChange) return;
+    settled_ = offset_;
+    unsettled_ = 0;
   }
 
   std::size_t keep(const std::uint8_t* p, std::size_t n) {
@@ -255,6 +285,8 @@ class EventReader {
   Verify verify_;
   double expected_;                 // bytes in all
   std::uint64_t offset_ = 0;        // of the record under way
+  std::uint64_t settled_ = 0;       // behind the last record that was not damaged
+  std::uint64_t unsettled_ = 0;     // damaged records since
   std::uint64_t size_ = kHeader;    // of the record under way, as far as it is known
   std::uint64_t arrived_ = 0;       // bytes of it, in earlier chunks
   std::vector<std::uint8_t> tail_;  // those bytes, or only the checksum where it is passed over

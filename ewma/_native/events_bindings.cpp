@@ -133,6 +133,10 @@ void bind_events(nb::module_& m) {
                    "Bytes of the record under way known to be missing; 0 between records.")
       .def_prop_ro("stopped", &ewma::EventReader::stopped,
                    "Whether a damaged length has ended the reading.")
+      .def_prop_ro("settled", &ewma::EventReader::settled,
+                   "Where the damage at the end of what was read begins, or else ``offset``.")
+      .def("retry", &ewma::EventReader::retry,
+           "Go back to ``settled``: the bytes from there on are to be fed anew.")
       .def_prop_ro("bad_length", &damage<ewma::Damage::kLength>,
                    nb::sig("def bad_length(self) -> tuple[int, int]"),
                    "How many lengths had a wrong checksum, and the first one's offset.")

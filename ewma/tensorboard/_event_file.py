@@ -101,19 +101,19 @@ def _size(file: io.RawIOBase) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def damage(path: str, reader: EventReader, base: int = 0) -> list[Problem]:
-    """Return what a parser that began at byte `base` found wrong, in the order of the file."""
+def damage(path: str, reader: EventReader) -> list[Problem]:
+    """Return what a parser found wrong, in the order of the file."""
     problems = []
     count, offset = reader.bad_data
     if count > 0:
         message = f"{_records(count)} a data checksum that is wrong"
-        problems.append(Problem(path, base + offset, message + _SKIPPED, DAMAGED))
+        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
     count, offset = reader.bad_event
     if count > 0:
         message = f"{_records(count)} checksums that are right but no Event message in it"
-        problems.append(Problem(path, base + offset, message + _SKIPPED, DAMAGED))
+        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
     count, offset = reader.bad_length
-    if count > 0 and base + offset == 0:
+    if count > 0 and offset == 0:
         message = (
             "not an event file: it does not begin with a length and the length's checksum; give "
             "a file that TensorFlow, Keras, PyTorch or tensorboardX wrote."
@@ -125,7 +125,7 @@ def damage(path: str, reader: EventReader, base: int = 0) -> list[Problem]:
             "be found; everything before it was read. Copy the file again from where it was "
             "written, if the rest matters."
         )
-        problems.append(Problem(path, base + offset, message, DAMAGED))
+        problems.append(Problem(path, offset, message, DAMAGED))
     return sorted(problems, key=lambda problem: problem.offset or 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 
@@ -10,7 +9,7 @@ from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import WARNING, Problem, shown, unreadable
 from ewma.tensorboard._read import Paths, _as_paths
 from ewma.tensorboard._read_files import CHUNK
-from ewma.tensorboard._tail import SIGNATURE, NewPoints, Tail
+from ewma.tensorboard._tail import SIGNATURE, NewPoints, Sessions, Tail
 from ewma.tensorboard._url import NO_FOLLOWING, is_url
 from ewma.tensorboard._watch import Found, Watch
 
@@ -50,7 +49,7 @@ class Follower:
         self._other_runs: set[str] = set()
         self._other_tags: set[str] = set()
         self._looked = False
-        self._sessions = itertools.count()
+        self._sessions = Sessions()
         self._buffer = memoryview(bytearray(CHUNK))
 
     def poll(self) -> Iterator[NewPoints]:
@@ -90,15 +89,20 @@ class Follower:
     def _find(self) -> None:
         """Take up new files; what was missing a look ago and has not come back is gone."""
         files = self._watch.look()
-        known = {tail.identity for tail in self._tails.values()} if files else set()
+        known = {tail.identity: path for path, tail in self._tails.items()} if files else {}
         for found in files:
-            if found.path in self._tails or found.identity in known:
+            other = known.get(found.identity)
+            if found.path in self._tails or (other is not None and _leads_to(other, found)):
                 continue
             if not self._wanted_run(found.run):
                 self._other_runs.add(found.run)
                 continue
-            known.add(found.identity)
-            self._tails[found.path] = self._known(found) or Tail(found, self._sessions)
+            known[found.identity] = found.path
+            if other is not None and self._tails[other].goes_on_in(found):
+                self._tails[found.path] = self._tails.pop(other)
+                self._take_up_successor(found.run, other)
+            else:
+                self._tails[found.path] = self._known(found) or Tail(found, self._sessions)
         missing, self._missing = self._missing, {}
         gone = []
         for path, tail in missing.items():
@@ -108,6 +112,14 @@ class Follower:
                 gone.append(path)
         if gone:
             self._report(_gone(gone))
+
+    def _take_up_successor(self, run: str, path: str) -> None:
+        """Follow what has taken the place of a file that was given another name, if anything."""
+        try:
+            successor = Found(run, path, os.stat(path))  # noqa: PTH116
+        except OSError:
+            return
+        self._tails[path] = Tail(successor, self._sessions)
 
     def _known(self, found: Found) -> Tail | None:
         """Return the file that was missing under this name, or that has been given it."""
@@ -143,6 +155,14 @@ class Follower:
                 "for them."
             )
             self._say_once(Problem(given, None, message, WARNING))
+
+
+def _leads_to(path: str, found: Found) -> bool:
+    """Return whether a path leads to a file that was found under another one, by a link perhaps."""
+    try:
+        return Found(found.run, path, os.stat(path)).identity == found.identity  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def _gone(paths: list[str]) -> Problem:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +48,9 @@ class NewPoints:
     session
         A later session of a run has a higher number. One begins with each file, and where a file
         says that the training began again.
-    start
-        The step that the session's START record says, if there is one.
+    starts
+        The steps that START records of the run say so far, by their sessions; some of these may
+        have no points.
     """
 
     run: str
@@ -57,7 +60,7 @@ class NewPoints:
     wall_time: npt.NDArray[np.float64]
     value: npt.NDArray[np.float64]
     session: int
-    start: int | None
+    starts: Mapping[int, int]
 
     def __len__(self) -> int:
         return len(self.value)
@@ -72,8 +75,25 @@ class NewPoints:
             self.wall_time[rows],
             self.value[rows],
             self.session,
-            self.start,
+            self.starts,
         )
+
+
+class Sessions:
+    """The sessions of all runs, numbered as they are found, and the steps their STARTs say."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._starts: dict[str, dict[int, int]] = {}
+
+    def begin(self) -> int:
+        """Return the number of a new one."""
+        self._count += 1
+        return self._count
+
+    def starts(self, run: str) -> dict[int, int]:
+        """Return the steps that a run's STARTs say, by session: always the same dict."""
+        return self._starts.setdefault(run, {})
 
 
 class Tail:
@@ -82,17 +102,18 @@ class Tail:
     Between two reads it is closed. It is the same file, whatever its name and its inode, if the
     bytes before the place reached are: so a log that is fetched again and again as a whole (rsync)
     goes on like one that is appended to.
+
+    Damage at its end may still go away: network file systems show a hole of zeros first.
     """
 
     __slots__ = (
-        "_base",
+        "_begun",
         "_done",
         "_mark",
         "_names",
         "_reader",
         "_rows",
         "_said",
-        "_session",
         "_sessions",
         "identity",
         "path",
@@ -100,30 +121,29 @@ class Tail:
         "seen",
     )
 
-    def __init__(self, found: Found, sessions: Iterator[int]) -> None:
+    def __init__(self, found: Found, sessions: Sessions) -> None:
         self.run = found.run
         self.path = found.path
         self.identity = found.identity
         self._sessions = sessions
         self.seen: tuple[float, ...] | None = None
         self._said: set[int | None] = set()
-        self._begin(0)
+        self._begin()
 
-    def _begin(self, offset: int) -> None:
-        """Read from `offset` on with a new parser."""
+    def _begin(self) -> None:
         self._reader = EventReader()
-        self._base = self._done = offset
+        self._done = 0
         self._mark = b""
         self._names: list[str] = []
         self._rows = 0
-        self._session: int | None = None
+        self._begun: list[tuple[int, int]] = []
 
     def goes_on_in(self, found: Found) -> bool:
         """Return whether this file has been given another name, and follow it there if so."""
         if not self._mark or found.identity != self.identity:
             return False
         try:
-            with open(found.path, "rb", buffering=0) as file:  # noqa: PTH123
+            with _open(found.path) as file:
                 if not self._is_same(file):
                     return False
         except OSError:
@@ -138,15 +158,18 @@ class Tail:
 
         Yields an empty `NewPoints` where tags were left out and nothing else was there.
         """
+        problems: list[Problem] = []
         try:
-            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123
+            with _open(self.path) as file:
                 status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.ESPIPE, "only regular files can be followed")
                 self.seen = status[:SIGNATURE]
                 self.identity = Found(self.run, self.path, status).identity
                 if not self._is_same(file):
                     report(_replaced(self.path, self._done))
                     self._said.clear()
-                    self._begin(0)
+                    self._begin()
                 file.seek(self._done)
                 block = 0
                 while self._done < status.st_size and not self._reader.stopped:
@@ -158,24 +181,32 @@ class Tail:
                     if block >= _BLOCK:
                         yield from self._take(wanted_tag)
                         block = 0
+                problems = damage(self.path, self._reader)
+                if self._reader.settled < self._reader.offset or self._reader.stopped:
+                    self._go_back(file)
         except FileNotFoundError:
             self.seen = None  # it has gone since: the next look says so
         except OSError as error:
             self.seen = None
             report(unreadable(self.path, error, self._done or None))
         yield from self._take(wanted_tag)
-        for problem in damage(self.path, self._reader, self._base):
+        for problem in problems:
             if problem.offset not in self._said:
                 self._said.add(problem.offset)
                 report(problem)
-        if self._reader.stopped:
-            # What stands there may still change: network file systems show a hole of zeros first.
-            self._begin(self._base + self._reader.offset)
 
     def _feed(self, chunk: memoryview) -> None:
         self._reader.feed(chunk)
         self._done += len(chunk)
         self._mark = (self._mark + bytes(chunk[-_MARK:]))[-_MARK:]
+
+    def _go_back(self, file: io.FileIO) -> None:
+        """Read the damage at the end anew next time: what changes need not be the size."""
+        self.seen = None
+        self._reader.retry()
+        self._done = self._reader.offset
+        file.seek(max(0, self._done - _MARK))
+        self._mark = file.read(min(self._done, _MARK))
 
     def _is_same(self, file: io.FileIO) -> bool:
         if os.fstat(file.fileno()).st_size < self._done:
@@ -185,27 +216,46 @@ class Tail:
 
     def _take(self, wanted_tag: NameFilter) -> Iterator[NewPoints]:
         tag, step, wall_time, value = self._reader.take()
+        first, last = self._rows, self._rows + len(tag)
+        self._rows = last
+        self._begin_sessions()
         if len(tag) == 0:
             return
         for name in self._reader.tags[len(self._names) :]:
             self._names.append(name.decode("utf-8", "backslashreplace"))
         keep = np.array([wanted_tag(name) for name in self._names], bool)
-        first, last = self._rows, self._rows + len(tag)
-        self._rows = last
-        starts: list[tuple[int, int | None]] = [(0, None)]
-        starts += (session for session in self._reader.sessions if session[0] < last)
-        ends = [*(row for row, _ in starts[1:]), last]
-        for (row, start), end in zip(starts, ends, strict=True):
-            if end <= first:
-                continue
-            if self._session is None or row >= first:
-                self._session = next(self._sessions)
+        starts = self._sessions.starts(self.run)
+        ends = [*(row for row, _ in self._begun[1:]), last]
+        for (row, session), end in zip(self._begun, ends, strict=True):
             rows = slice(max(row, first) - first, end - first)
+            if rows.start >= rows.stop:
+                continue
             points = NewPoints(
                 self.run, self._names, tag[rows], step[rows], wall_time[rows], value[rows],
-                self._session, start,
+                session, starts,
             )  # fmt: skip
             yield points if keep.all() else points[keep[points.tag]]
+
+    def _begin_sessions(self) -> None:
+        """Take down which sessions have begun, and the steps that STARTs say."""
+        said = self._reader.sessions
+        if self._rows > 0 and (not said or said[0][0] > 0):
+            said.insert(0, (0, None))  # the file's own, which has points
+        known = len(self._begun)
+        self._begun += [(row, self._sessions.begin()) for row, _ in said[known:]]
+        # As long as it has no points, a session's step may change.
+        since = max(0, known - 1)
+        for (_, session), (_, start) in zip(self._begun[since:], said[since:], strict=True):
+            if start is not None:
+                self._sessions.starts(self.run)[session] = start
+
+
+def _open(path: str) -> io.FileIO:
+    """Open a file; a pipe that has come into its place does not make this wait for a writer."""
+    return io.FileIO(path, opener=lambda name, flags: os.open(name, flags | _AT_ONCE))
+
+
+_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
 
 
 def _replaced(path: str, done: int) -> Problem:

@@ -11,55 +11,19 @@ from event_writer import (
     curve,
     event,
     event_file,
-    file_version,
     header,
     record,
-    session_start,
     simple,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looker import Looker, append, points
 from tensorboardX import SummaryWriter
 
 import ewma
 from ewma import _follow
-from ewma._follow import SmoothingFollower
 
 NAN, INF = float("nan"), float("inf")
-
-
-class Looker:
-    """Follows a path, and keeps what was said."""
-
-    def __init__(self, path, beta=0.9, **filters):
-        self.said = []
-        self.follower = SmoothingFollower(
-            path, beta, **filters, report=lambda problem: self.said.append(str(problem))
-        )
-
-    def look(self):
-        return [point for points in self.follower.poll() for point in points]
-
-    def values(self):
-        return [point.value for point in self.look()]
-
-
-@pytest.fixture
-def log(tmp_path):
-    """The path of a log that is not there yet."""
-    (tmp_path / "run").mkdir()
-    return tmp_path / "run" / "events.out.tfevents.1"
-
-
-def points(values, first=0):
-    return b"".join(
-        record(event(step, simple("loss", value))) for step, value in enumerate(values, first)
-    )
-
-
-def append(path, data):
-    with path.open("ab") as file:
-        file.write(data)
 
 
 def assert_as_finished(found, path, beta=0.9):
@@ -349,13 +313,31 @@ class TestAccidents:
         assert looker.values() == [4]
         assert looker.said == []
 
+    def test_renamed_and_another_one_begun_in_its_place(self, log, looker):
+        for number in (4, 5):
+            log.rename(log.parent / f"{log.name}.{number}")
+            log.write_bytes(event_file() + points([number], number))
+            assert looker.values() == [number]
+            assert [looker.values() for _ in range(70)] == [[]] * 70
+        append(log.parent / f"{log.name}.5", points([6], 6))
+        assert looker.values() == [6]
+        assert looker.said == []
+
+    def test_renamed_and_a_pipe_in_its_place(self, log, looker):
+        renamed = log.rename(log.parent / "renamed.tfevents")
+        os.mkfifo(log)
+        append(renamed, points([4], 4))
+        assert looker.values() == [4]
+        (line,) = looker.said
+        assert "only regular files can be followed" in line
+
     def test_no_permission(self, log, looker, monkeypatch):
         append(log, points([4], 3))
 
         def refuse(path, *_, **__):
             raise PermissionError(13, "Permission denied", path)
 
-        monkeypatch.setattr("ewma.tensorboard._tail.open", refuse, raising=False)
+        monkeypatch.setattr("ewma.tensorboard._tail._open", refuse)
         assert looker.look() + looker.look() == []
         (line,) = looker.said
         assert "permission" in line
@@ -378,20 +360,6 @@ class TestAccidents:
         (line,) = looker.said
         assert "checksum" in line
 
-    def test_a_hole_is_filled_later(self, log, looker):
-        size = log.stat().st_size
-        more = points([4, 5], 3)
-        append(log, bytes(len(more)))
-        assert looker.look() == looker.look() == []
-        (line,) = looker.said
-        assert f"byte {size}: the length of a record" in line
-        with log.open("r+b") as file:
-            file.seek(size)
-            file.write(more)
-        append(log, points([6], 5))
-        assert looker.values() == [4, 5, 6]
-        assert looker.said == [line]
-
     def test_no_event_file(self, log):
         log.write_bytes(b"something else, and long enough")
         looker = Looker(log.parent)
@@ -401,99 +369,6 @@ class TestAccidents:
     def test_a_length_that_is_a_lie(self, log, looker):
         append(log, header(1 << 62) + b"x" * 1000)
         assert looker.look() == looker.said == []
-
-
-class TestRestarts:
-    def last(self, *stretches):
-        return ewma.smooth([float(x) for x in stretches], 0.9)[-1]
-
-    def test_a_later_file_that_goes_back(self, log):
-        log.write_bytes(event_file() + points([1, 2, 3, 4]))
-        looker = Looker(log.parent)
-        looker.look()
-        later = log.parent / "events.out.tfevents.2"
-        later.write_bytes(event_file() + points([10, 20], 2))
-        found = looker.look() or looker.look()
-        assert [point.smoothed for point in found] == pytest.approx(
-            [self.last(1, 2, 10), self.last(1, 2, 10, 20)], rel=1e-15
-        )
-        (line,) = looker.said
-        assert "resumed" in line
-        assert "from step 2 on" in line
-        append(later, points([30], 4))
-        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 2, 10, 20, 30), rel=1e-15)
-        assert len(looker.said) == 1
-
-    def test_a_later_file_that_goes_on(self, log):
-        log.write_bytes(event_file() + points([1, 2]))
-        looker = Looker(log.parent)
-        looker.look()
-        (log.parent / "z.tfevents").write_bytes(event_file() + points([3], 2))
-        (point,) = looker.look() or looker.look()
-        assert point.smoothed == pytest.approx(self.last(1, 2, 3), rel=1e-15)
-        assert looker.said == []
-
-    def test_session_start_in_the_file(self, log):
-        log.write_bytes(event_file() + points([1, 2, 3, 4]))
-        append(log, record(session_start(1)) + points([10], 3))
-        found = Looker(log.parent).look()
-        assert found[-1].smoothed == pytest.approx(self.last(1, 10), rel=1e-15)
-
-    def test_session_start_between_looks(self, log):
-        log.write_bytes(event_file() + points([1, 2, 3, 4]))
-        looker = Looker(log.parent)
-        looker.look()
-        append(log, record(session_start(1)))
-        assert looker.look() == []
-        append(log, points([10], 3))
-        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 10), rel=1e-15)
-
-    def test_files_joined(self, log):
-        log.write_bytes(event_file() + points([1, 2, 3]))
-        append(log, record(file_version()) + points([10], 1))
-        assert Looker(log.parent).look()[-1].smoothed == pytest.approx(self.last(1, 10), rel=1e-15)
-
-    def test_within_a_session_steps_may_come_in_any_order(self, log):
-        log.write_bytes(event_file() + points([1, 2, 3]))
-        looker = Looker(log.parent)
-        looker.look()
-        append(log, points([5], 0))
-        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 2, 3, 5), rel=1e-15)
-        assert looker.said == []
-
-    def test_going_back_further_in_the_same_session(self, log):
-        log.write_bytes(event_file() + points([1, 2, 3, 4]))
-        looker = Looker(log.parent)
-        looker.look()
-        later = log.parent / "z.tfevents"
-        later.write_bytes(event_file() + points([10], 3))
-        assert looker.values() or looker.values()
-        append(later, points([20], 1))
-        assert looker.look()[0].smoothed == pytest.approx(self.last(1, 10, 20), rel=1e-15)
-
-    def test_what_stands_in_the_end_is_what_the_finished_files_give(self, log):
-        log.write_bytes(event_file() + points([5, 2, 8, 4, 7, 1]))
-        looker = Looker(log.parent)
-        found = looker.look()
-        (log.parent / "events.out.tfevents.2").write_bytes(event_file() + points([3, 9], 4))
-        found += looker.look() + looker.look()
-        append(log.parent / "events.out.tfevents.2", record(session_start(3)) + points([6, 2], 3))
-        found += looker.look()
-        frame = ewma.smooth_scalars(log.parent)
-        last = {point.step: point.smoothed for point in found}
-        assert frame["step"].tolist() == [0, 1, 2, 3, 4]
-        assert [last[step] for step in range(5)] == pytest.approx(
-            frame["smoothed"].tolist(), rel=0, abs=2 * np.spacing(8.0)
-        )
-
-    def test_other_tags_are_left_alone(self, log):
-        log.write_bytes(event_file(*curve("a", [1, 2, 3]), *curve("b", [4, 5, 6])))
-        looker = Looker(log.parent)
-        looker.look()
-        later = log.parent / "z.tfevents"
-        later.write_bytes(event_file(event(0, simple("a", 7)), event(3, simple("b", 8))))
-        found = {p.tag: p.smoothed for p in looker.look() or looker.look()}
-        assert found == pytest.approx({"a": 7.0, "b": self.last(4, 5, 6, 8)}, rel=1e-15)
 
 
 class TestIterator:
