@@ -35,7 +35,7 @@ def drop_duplicates(columns: ScalarColumns, duplicates: Duplicates) -> None:
             continue
         if duplicates == "raise":
             raise _duplicate_step(run, tag, step, starts)
-        places = np.arange(len(columns))[rows]
+        places = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
         kept[places] = False
         if duplicates == "last":
             chosen = places[order[np.r_[starts[1:], len(step)] - 1]]

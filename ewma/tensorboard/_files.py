@@ -7,8 +7,10 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ewma.tensorboard._problems import UNREADABLE, Problem, as_text, unreadable
@@ -85,10 +87,21 @@ def shared_name(paths: Iterable[str]) -> str:
 
 
 def _expand(path: str) -> list[str]:
-    """Return the path itself, or what it matches as a pattern if it is not there."""
+    """Return the path itself, or the files and folders it matches as a pattern if it is not there.
+
+    A pipe that is meant can be given by its name: to open it is to wait for somebody who writes.
+    """
     if os.path.lexists(path):
         return [path]
-    return sorted(glob.glob(path, recursive=True)) or [path]
+    return sorted(filterfalse(_is_special, glob.glob(path, recursive=True))) or [path]
+
+
+def _is_special(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # it is said where it is to be read
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _shared_folder(paths: Iterable[str]) -> str | None:
@@ -148,33 +161,41 @@ def _no_event_files(folder: str) -> Problem:
 
 
 def _walk(top: str, report: Callable[[Problem], None]) -> Iterator[tuple[str, os.stat_result]]:
+    # What links lead to comes last, so that runs keep their own names and not a link's.
     visited: set[tuple[int, int] | str] = set()
-    stack = [top]
-    while stack:
-        folder = stack.pop()
+    folders, linked_folders, linked_files = [top], deque[str](), list[tuple[str, os.stat_result]]()
+    while folders or linked_folders:
+        folder = folders.pop() if folders else linked_folders.popleft()
         try:
             identity = _identity(folder, os.stat(folder))
             if identity in visited:  # a symlink leads back here
                 continue
             visited.add(identity)
             with os.scandir(folder) as listing:
-                # Links come last, so that a folder keeps its own name and not a link's.
-                entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             report(unreadable(folder, error))
             continue
-        folders = {entry.path: None for entry in entries if _is_folder(entry)}
-        stack.extend(reversed(folders))
+        own_folders: list[str] = []
         for entry in entries:
-            if not _is_event_file(entry.name) or entry.path in folders:
+            if _is_folder(entry):
+                (linked_folders if entry.is_symlink() else own_folders).append(entry.path)
+                continue
+            if not _is_event_file(entry.name):
                 continue
             try:
                 status = entry.stat()
             except OSError as error:
                 report(unreadable(entry.path, error))
                 continue
-            if stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            if entry.is_symlink():
+                linked_files.append((entry.path, status))
+            else:
                 yield entry.path, status
+        folders.extend(reversed(own_folders))
+    yield from linked_files
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

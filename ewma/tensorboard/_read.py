@@ -47,8 +47,9 @@ def read_scalars(
         URL: ``s3://``, ``gs://``, ``https://``, ``zip://runs::logs.zip`` and all else that fsspec
         knows (``pip install 'ewma[remote]'``).
     tags, runs
-        Shell patterns (``"loss*"``), one or several: only what matches one of them is read.
-        ``*`` also stands for ``/``. The rest is not kept while reading, and takes less time.
+        Shell patterns (``"loss*"``), one or several: only what matches one of them is read, or all
+        if there is none. ``*`` also stands for ``/``. The rest is not kept while reading, and takes
+        less time.
     restarts
         What to do where a training was resumed from an earlier step, so that a run has two versions
         of some steps. ``"latest"``: a later file of the run that goes back replaces, under each of

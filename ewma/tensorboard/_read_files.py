@@ -47,11 +47,20 @@ def read_files(
     threads = max(thread_limit(size // _BYTES_PER_THREAD), waiting_threads)
     threads = min(len(files), threads)
     if threads <= 1:
-        buffer = memoryview(bytearray(CHUNK))
-        for file in files:
-            yield _read(file, buffer, wanted_tag, verify, advance)
+        yield from _in_turn(files, wanted_tag, verify, advance)
     else:
         yield from _side_by_side(files, threads, wanted_tag, verify, advance)
+
+
+def _in_turn(
+    files: list[EventFile],
+    wanted_tag: NameFilter,
+    verify: Verify,
+    advance: Callable[[int], None],
+) -> Generator[ReadFile]:
+    buffer = memoryview(bytearray(CHUNK))
+    for file in files:
+        yield _read(file, buffer, wanted_tag, verify, advance)
 
 
 class _StoppedError(Exception):
@@ -89,12 +98,20 @@ def _side_by_side(
                 future.set_exception(error)
             del task, file, future  # what was read is not kept for as long as it takes to wait
 
-    workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
+    workers: list[threading.Thread] = []
     # A few files ahead and no more: what was read waits in memory for those before it.
     ahead: deque[Future[ReadFile]] = deque()
     try:
+        for _ in range(threads):
+            worker = threading.Thread(target=work, daemon=True)
+            try:
+                worker.start()
+            except RuntimeError:  # the system has no more of them
+                break
+            workers.append(worker)
+        if not workers:
+            yield from _in_turn(files, wanted_tag, verify, advance)
+            return
         for file in files:
             ahead.append(Future())
             todo.put((file, ahead[-1]))

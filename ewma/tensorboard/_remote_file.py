@@ -74,8 +74,8 @@ class RemoteFile(io.RawIOBase):
                 with system_errors():
                     self._file.close()
             finally:
+                super().close()
                 self._unlock()
-        super().close()
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read what there is, at most as much as the buffer holds; 0 at the end."""
@@ -94,7 +94,8 @@ class RemoteFile(io.RawIOBase):
                 self._file.seek(offset, os.SEEK_CUR)
             self._done += offset
         except OSError as error:
-            if not isinstance(error.__cause__, ValueError):
+            # As io says it, which is both, or as fsspec does.
+            if not isinstance(error, ValueError) and not isinstance(error.__cause__, ValueError):
                 raise
             self._pass_over(offset)  # it comes as a stream
         return self._done

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from ewma.tensorboard._files import EventFile, Run, _is_event_file, _no_event_files
@@ -186,15 +186,36 @@ def _walk(
         else:
             yield from found.values()
         return
-    folders = [top]
+    # Each with what those above it list: what a link leads to has no identity elsewhere.
+    folders: list[tuple[str, tuple[_Names, ...]]] = [(top, ())]
     while folders:
         batch, folders = folders[:WEB_CONNECTIONS], folders[WEB_CONNECTIONS:]
-        for folder, entries in zip(batch, _listings(file_system, batch), strict=True):
+        listings = _listings(file_system, [folder for folder, _ in batch])
+        for (folder, above), entries in zip(batch, listings, strict=True):
             if isinstance(entries, OSError):
                 report(folder, entries)
                 continue
+            names = frozenset((_base_name(entry["name"]), entry["type"]) for entry in entries)
+            if _leads_back(names, above):
+                continue
             yield from entries
-            folders += (entry["name"] for entry in entries if entry["type"] == "directory")
+            above = (*above, names)
+            folders += ((entry["name"], above) for entry in entries if entry["type"] == "directory")
+
+
+_CHAIN = 8
+"""Folders of one name in each other that nobody makes."""
+
+_Names: TypeAlias = frozenset[tuple[str, str]]
+
+
+def _leads_back(names: _Names, above: tuple[_Names, ...]) -> bool:
+    """Return whether a folder is one of those above it, by a link: it lists the same.
+
+    A folder that holds nothing but one of its own name, as archives have it, is something else.
+    """
+    is_chain = len(names) == 1 and next(iter(names))[1] == "directory"
+    return above.count(names) >= (_CHAIN if is_chain else 1)
 
 
 def _listings(file_system: Any, folders: list[str]) -> Iterator[list[dict[str, Any]] | OSError]:

@@ -8,6 +8,7 @@ import glob
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -67,17 +68,25 @@ class Watch:
         self._looks += 1
         if self._looks % _PATTERNS == 1:
             self._tops = [top for path in self._paths for top in _expand(path)]
-        files = [file for top in self._tops for file in self._top(top)]
-        changed = [*self._changed_folders(thorough)]
-        while changed:
-            files += self._list(changed.pop(), changed)
+        files = [(*file, False) for top in self._tops for file in self._top(top)]
+        # What links lead to comes last, so that runs keep their own names and not a link's.
+        changed, linked = [*self._changed_folders(thorough)], deque[str]()
+        while changed or linked:
+            files += self._list(changed.pop() if changed else linked.popleft(), changed, linked)
         if files and not self._named:
             self._shared, self._named = _shared_folder(self._paths), True
         found = [
-            Found(_run_name(os.path.dirname(os.path.abspath(path)), self._shared), path, status)
-            for path, status in files
+            (
+                is_link,
+                _run_name(os.path.dirname(os.path.abspath(path)), self._shared),
+                os.path.basename(path),
+                path,
+                status,
+            )
+            for path, status, is_link in files
         ]
-        return sorted(found, key=lambda file: (file.run, os.path.basename(file.path)))
+        found.sort()
+        return [Found(run, path, status) for _, run, _, path, status in found]
 
     def _top(self, path: str) -> Iterator[tuple[str, os.stat_result]]:
         if path in self._folders:
@@ -108,8 +117,13 @@ class Watch:
             del self._folders[folder]
         return changed
 
-    def _list(self, folder: str, more: list[str]) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the event files in a folder; its folders are watched, and new ones go to `more`."""
+    def _list(
+        self, folder: str, more: list[str], linked: deque[str]
+    ) -> Iterator[tuple[str, os.stat_result, bool]]:
+        """Yield the event files in a folder, and whether each is a link.
+
+        Its folders are watched; new ones go to `more`, or if they are links to `linked`.
+        """
         try:
             status = os.stat(folder)
             # Of two ways that lead here, one by a link perhaps, the first that was found counts.
@@ -120,7 +134,7 @@ class Watch:
                     return
                 self._identities[_identity(folder, status)] = folder
             with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             del self._folders[folder]
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -132,14 +146,14 @@ class Watch:
             if _is_folder(entry):
                 if entry.path not in self._folders:
                     self._folders[entry.path] = None
-                    more.append(entry.path)
+                    (linked if entry.is_symlink() else more).append(entry.path)
             elif _is_event_file(entry.name):
                 try:
                     file = entry.stat()
                 except OSError:  # gone again; if it comes back, the folder's time changes
                     continue
                 if stat.S_ISREG(file.st_mode):
-                    yield entry.path, file
+                    yield entry.path, file, entry.is_symlink()
 
 
 def _shared_folder(paths: Sequence[str]) -> str | None:

@@ -124,8 +124,8 @@ def _columns(frame: pd.DataFrame, column: str) -> ScalarColumns:
         run=run,
         tag=tag,
         step=_whole(frame["step"], np.int64),
-        wall_time=frame["wall_time"].to_numpy(np.float64),
-        value=frame[column].to_numpy(np.float64, na_value=np.nan),
+        wall_time=_real(frame["wall_time"], "seconds since 1970"),
+        value=_real(frame[column], "real numbers"),
         segment=_whole(frame["segment"], np.int32) if "segment" in frame.columns else None,
     )
 
@@ -145,9 +145,21 @@ def _coded(column: pd.Series[Any]) -> tuple[Codes, list[str]]:
     return codes, [str(name) for name in names]
 
 
+def _real(column: pd.Series[Any], what: str) -> npt.NDArray[np.float64]:
+    """Return numbers: of dates and timedeltas NumPy would give a count in whatever unit."""
+    if getattr(column.dtype, "kind", "O") in "mMc":
+        raise ValueError(
+            f"{column.name} must be {what}; received {column.dtype}: convert it "
+            f"(frame['{column.name}'] = ...)"
+        )
+    return column.to_numpy(np.float64, na_value=np.nan)
+
+
 def _whole(column: pd.Series[Any], dtype: type[T]) -> npt.NDArray[T]:
     """Return what is a whole number in every row."""
     try:
+        if getattr(column.dtype, "kind", "O") in "mM":
+            raise TypeError
         with np.errstate(invalid="ignore"):
             whole = column.to_numpy().astype(dtype)
         if np.array_equal(whole, column):

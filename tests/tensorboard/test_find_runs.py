@@ -140,6 +140,21 @@ class TestOnce:
         (top / "alias").symlink_to("run7/x")
         assert names(top) == ["run7/x"]
 
+    def test_a_link_from_another_folder_takes_no_name_away(self, tree):
+        top = tree("runs/a/tfevents", "runs/b/1.tfevents")
+        (top / "best").mkdir()
+        (top / "best/model").symlink_to(top / "runs/a")
+        (top / "best/1.tfevents").symlink_to(top / "runs/b/1.tfevents")
+        assert names(top) == ["runs/a", "runs/b"]
+
+    def test_a_pattern_leaves_pipes_alone(self, tree):
+        top = tree("a/tfevents", "b/tfevents")
+        os.mkfifo(top / "a/pipe")
+        assert find(top / "*/*") == ({"a": ["tfevents"], "b": ["tfevents"]}, [])
+        (top / "a/tfevents").unlink()
+        _, (problem,) = find(top / "a/*")
+        assert "there is no such file" in problem.message
+
     def test_file_system_without_numbers(self, tree, monkeypatch):
         top = tree("a/tfevents", "b/tfevents")
         (top / "c").symlink_to("a")

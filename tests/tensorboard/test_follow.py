@@ -212,6 +212,16 @@ class TestAppearing:
         looker = Looker(log.parents[1])
         assert [point.run for _ in range(70) for point in looker.look()] == ["run"]
 
+    def test_links_from_another_folder_take_no_name_away(self, tmp_path):
+        for name in "ab":
+            (tmp_path / "runs" / name).mkdir(parents=True)
+            (tmp_path / "runs" / name / f"{name}.tfevents").write_bytes(event_file() + points([1]))
+        for folder in ("best", "starred"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "model").symlink_to(tmp_path / "runs/a")
+            (tmp_path / folder / "b.tfevents").symlink_to(tmp_path / "runs/b/b.tfevents")
+        assert [point.run for point in Looker(tmp_path).look()] == ["runs/a", "runs/b"]
+
     def test_filters(self, log):
         log.write_bytes(event_file(*curve("loss", [1, 2]), *curve("acc", [3])))
         other = log.parents[1] / "other"

@@ -1,5 +1,8 @@
 """What goes wrong on the way to files that are elsewhere."""
 
+import errno
+import io
+import os
 import re
 import signal
 import subprocess
@@ -13,12 +16,13 @@ from bucket import bucket
 from command import MAIN, call, python, surroundings
 from command import run as run_command
 from event_writer import curve, event, event_file, message, record, simple
-from log_server import LogServer
+from log_server import LogServer, served
 
 import ewma
 from ewma.tensorboard import _read_files, _remote_file
 from ewma.tensorboard._problems import DAMAGED, UNREADABLE, WARNING
 from ewma.tensorboard._read import load_scalars
+from ewma.tensorboard._remote_file import RemoteFile, RemotePath
 
 POINT = record(event(1, simple("a", 2)))
 IMAGE = record(event(1, message(1, b"i") + message(4, bytes(1 << 17))))
@@ -365,3 +369,69 @@ class TestBlocks:
         assert not problems
         got = sum(last + 1 - first for _, _, part in server.asked if part for first, last in [part])
         assert got < len(data) - 2.5 * len(IMAGE)
+
+
+def test_a_file_that_fails_to_close_lets_go_once():
+    class File(io.BytesIO):
+        size = 3
+
+        def close(self):
+            super().close()
+            raise OSError(errno.EIO, "connection lost")
+
+    class Files:
+        def open(self, name, **_):
+            return File(b"abc")
+
+    path = RemotePath(Files(), "a", threading.Lock())
+    file = RemoteFile(path, 3)
+    with pytest.raises(OSError, match="connection lost"):
+        file.close()
+    assert file.closed
+    assert not path.lock.locked()
+    path.lock.acquire()  # the next file
+    file.close()
+    assert path.lock.locked()
+
+
+def test_a_stream_that_says_so_as_io_does(small_blocks):
+    class Stream(io.RawIOBase):
+        def __init__(self, data):
+            self._data, self.size = io.BytesIO(data), len(data)
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self._data.readinto(buffer)
+
+    class Files:
+        def open(self, name, **_):
+            return Stream(b"x" * 10 + b"abc")
+
+    with RemoteFile(RemotePath(Files(), "a", None), 13) as file:
+        file.seek(10, os.SEEK_CUR)
+        assert file.read(3) == b"abc"
+
+
+@pytest.mark.parametrize("links", [("run",), ("",), ("", "run", "run/x"), ("a", "a/b", "a/b")])
+def test_links_lead_back(tmp_path, links):
+    # On the web a link looks like what it leads to.
+    for folder in ("run/x", "a/b"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "tfevents").write_bytes(POINT)
+    for number, link in enumerate(links):
+        (tmp_path / link / f"back{number}").symlink_to(tmp_path / link)
+        (tmp_path / "run/x" / f"top{number}").symlink_to(tmp_path)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only/only").symlink_to(tmp_path / "only")
+    with served(tmp_path) as url:
+        assert ewma.read_scalars(url)["run"].tolist() == ["a/b", "run/x"]
+
+
+@pytest.mark.parametrize("folder", ["run/run", "a/a/a", "logs/logs/tfevents"])
+def test_folders_of_one_name_in_each_other(memory, folder):
+    memory.pipe(f"/{folder}/tfevents", POINT)
+    memory.pipe(f"/{folder}/x/tfevents", POINT)
+    runs = ewma.read_scalars("memory://")["run"]
+    assert runs.str.endswith("x").tolist() == [False, True]

@@ -171,3 +171,23 @@ print(len(columns), (peak() - before) * unit / size)
     rows, ratio = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.split()
     assert int(rows) == 1_000_000
     assert float(ratio) < 2
+
+
+@pytest.mark.parametrize("few", [0, 1, 3])
+def test_the_system_has_no_more_threads(folder, threads, monkeypatch, few):
+    threads(1)
+    expected, _ = load_scalars(folder)
+    threads(7)
+    before, started = threading.active_count(), []
+
+    def start(thread, start=threading.Thread.start):
+        if len(started) == few:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    columns, _ = load_scalars(folder)
+    pd.testing.assert_frame_equal(columns.to_pandas(), expected.to_pandas())
+    assert len(started) == few
+    assert threading.active_count() == before
