@@ -6,14 +6,30 @@ import math
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 
 def number(name: str, value: object, rule: str, *, holds: Any = lambda number: True) -> float:
     """Return `value` as a float if it is a finite number for which the rule holds."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        converted = float(value)
+        try:
+            converted = float(value)
+        except OverflowError:  # a large int
+            converted = math.inf
         if math.isfinite(converted) and holds(converted):
             return converted
     raise ValueError(f"{name} must be {rule}; received {name}={value!r}")
+
+
+def flag(name: str, value: object) -> bool:
+    """Return `value` as a bool; 0 and 1 are welcome."""
+    # What stands third in older Keras' SGD and in PyTorch's would be true.
+    if isinstance(value, bool | int | np.bool) and value in (0, 1):
+        return bool(value)
+    raise ValueError(
+        f"{name} must be True or False; received {name}={value!r}: decay and dampening are given "
+        "by their names"
+    )
 
 
 def momentum(value: object) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from ewma import EwmaWarning
+from ewma_keras._callback_order import smoother_type
 
 State = dict[str, tuple[int, float]]
 
@@ -46,7 +47,7 @@ class StateFile:
                 stacklevel=3,
             )
             return None
-        number = [c for c in callbacks if isinstance(c, type(smoother))].index(smoother)
+        number = [c for c in callbacks if isinstance(c, smoother_type())].index(smoother)
         return cls(Path(folder) / f"smoothed_metrics_{number}.jsonl")
 
     def take_up(self, epoch: int) -> State | None:

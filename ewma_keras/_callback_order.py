@@ -38,6 +38,13 @@ def callbacks_around(callback: keras.callbacks.Callback) -> list[Any]:
     return [callback]
 
 
+def smoother_type() -> type[SmoothedMetrics]:
+    """Return `SmoothedMetrics`, whose module imports this one."""
+    from ewma_keras.callbacks import SmoothedMetrics
+
+    return SmoothedMetrics
+
+
 def check_order(smoother: SmoothedMetrics, callbacks: Sequence[Any], prefix: str) -> None:
     """Raise if a callback could not monitor a smoothed metric, warn if one would not record it."""
     here = callbacks.index(smoother)
@@ -64,7 +71,7 @@ def check_order(smoother: SmoothedMetrics, callbacks: Sequence[Any], prefix: str
                 EwmaWarning,
                 stacklevel=2,
             )
-        elif isinstance(callback, type(smoother)) and place > here and _share(smoother, callback):
+        elif isinstance(callback, smoother_type()) and place > here and _share(smoother, callback):
             raise ValueError(
                 f"a metric must be smoothed by one SmoothedMetrics only; received two, with "
                 f"metrics={_shown(smoother)} and metrics={_shown(callback)}: name different ones"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 from keras import ops
 
 T = TypeVar("T")
@@ -38,14 +39,24 @@ def from_sgd(cls: type[T], sgd: Any) -> T:
             if theirs is not None:
                 mine.assign(ops.copy(theirs))
     if sgd.momentum:
-        rate = float(ops.convert_to_tensor(sgd.learning_rate))
-        if rate == 0:
+        rate = _rate_of_next_update(sgd)
+        moves = any(u is not None and np.any(ops.convert_to_numpy(u)) for u in sgd.momentums)
+        if rate == 0 and moves:
             raise ValueError(
                 "the learning rate must not be 0, for SGD's velocity contains it; received "
                 f"learning_rate={rate!r}; convert before it becomes 0"
             )
         for mine, theirs in zip(ours.velocities, sgd.momentums, strict=True):
-            if theirs is not None:
+            if theirs is not None and moves:
                 # SGD: w += u, u = mu u - lr g; so u = -lr / (1 - mu) v.
                 mine.assign(ops.cast(theirs, mine.dtype) * (-(1 - sgd.momentum) / rate))
     return ours  # type: ignore[no-any-return]
+
+
+def _rate_of_next_update(sgd: Any) -> float:
+    rate, steps = sgd.learning_rate, sgd.gradient_accumulation_steps
+    if steps and isinstance(sgd._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        # Keras asks it at every step, and takes the answer at the last before the update.
+        step = int(ops.convert_to_numpy(sgd._iterations))
+        rate = sgd._learning_rate(step + steps - 1 - step % steps)
+    return float(ops.convert_to_numpy(rate))

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-from ewma_keras._saved_state import refuse_sgd
+from ewma_keras import _saved_state
 
 
 class BackendOptimizer(keras.optimizers.Optimizer):
@@ -21,7 +21,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         The velocity decays everywhere, so nothing is saved by a sparse step; and Keras' clippings
         and loss scaling do not see that indices may repeat (keras #18985).
         """
-        dense = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
+        dense = [None if g is None else tf.convert_to_tensor(g) for g in grads]
         super().apply(dense, trainable_variables)
 
     def _backend_update_step(
@@ -36,7 +36,10 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         for g, variable in zip(grads, trainable_variables, strict=True):
             w = variable.value if isinstance(variable, keras.Variable) else variable
             v = self.velocities[self._get_variable_index(variable)].value
-            if not g.dtype == w.dtype == v.dtype:
+            # A strategy's variable, outside it, has a part on each device: the kernel would update
+            # the first alone.
+            is_distributed = isinstance(w, tf.distribute.DistributedValues)
+            if is_distributed or not g.dtype == w.dtype == v.dtype or g.shape != w.shape:
                 self.update_step(g, w, learning_rate)
                 continue
             if w.dtype not in scalars:
@@ -65,18 +68,30 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         return self._distribution_strategy.extended.colocate_vars_with(value)
 
     # In a checkpoint the state of every Keras optimizer is a list called `_variables`, in which
-    # position alone says what is what. Ours has a name of its own.
+    # position alone says what is what. Ours has a name of its own, which says what is in it.
 
     def _trackable_children(self, *args: Any, **kwargs: Any) -> Any:
         children = dict(super()._trackable_children(*args, **kwargs))
         if "_variables" in children:
-            children["momentum_sgd"] = children.pop("_variables")
+            children[self._checkpoint_name()] = children.pop("_variables")
         return children
+
+    def _checkpoint_name(self) -> str:
+        # What is known before the variables are there: a checkpoint may be restored before.
+        kinds = self.use_ema, self.gradient_accumulation_steps, self.momentum
+        return _PREFIX + "".join(str(int(bool(kind))) for kind in kinds)
 
     def _lookup_dependency(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "momentums":
-            refuse_sgd(self.name)
+            _saved_state.refuse_sgd(self.name)
+        if name.startswith(_PREFIX) and name != self._checkpoint_name():
+            names = self._checkpoint_name(), name
+            here, saved = (map(int, name.removeprefix(_PREFIX)) for name in names)
+            _saved_state.refuse_layout(self, here, saved)
         return super()._lookup_dependency(name, *args, **kwargs)
+
+
+_PREFIX = "momentum_sgd_"
 
 
 def _compiled_by_xla() -> bool:

@@ -15,12 +15,21 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 class BackendOptimizer(keras.optimizers.Optimizer):
     """What `MomentumSGD` does by other means on PyTorch."""
 
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Apply the gradients, sparse ones as the dense ones that they stand for."""
+        dense = [
+            g.to_dense() if isinstance(g, torch.Tensor) and g.layout is not torch.strided else g
+            for g in grads
+        ]
+        super().apply(dense, trainable_variables)
+
     @torch.no_grad()
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
-        # In a stateless scope the tensors belong to the caller: nothing is written in place.
-        if not self.momentum or in_stateless_scope():
+        # In a stateless scope the tensors belong to the caller: nothing is written in place. And
+        # torch.compile knows nothing of the fused kernel, but makes one itself.
+        if not self.momentum or in_stateless_scope() or torch.compiler.is_compiling():
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         alike: dict[Any, tuple[list[Any], list[Any], list[Any]]] = defaultdict(lambda: ([], [], []))
@@ -28,7 +37,8 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         for g, variable in zip(grads, trainable_variables, strict=True):
             # `_value`, since `value` asks for scopes each time, a third of a step of many variables
             w, v = variable._value, velocities[index_of(variable)]._value
-            if _fits(w, g, v):
+            # With Nesterov the gradient is read once more when the weight has been changed.
+            if _fits(w, g, v) and not (self.nesterov and g.data_ptr() == w.data_ptr()):
                 ws, gs, vs = alike[w.dtype, w.device]
                 ws.append(w)
                 gs.append(g)
@@ -43,12 +53,18 @@ class BackendOptimizer(keras.optimizers.Optimizer):
 
     @torch.no_grad()
     def _backend_reset_gradient_accumulators(self) -> None:
+        if in_stateless_scope():
+            super()._backend_reset_gradient_accumulators()
+            return
         torch._foreach_zero_([a.value for a in self._accumulated_gradients if a is not None])
 
     @torch.no_grad()
     def _backend_increment_gradient_accumulators(
         self, grads: Sequence[Any], acc_grads: Sequence[Any]
     ) -> None:
+        if in_stateless_scope():
+            super()._backend_increment_gradient_accumulators(grads, acc_grads)
+            return
         torch._foreach_add_([a.value for a in acc_grads], list(grads))
 
     def _colocated(self, variable: Any) -> Any:
@@ -59,6 +75,8 @@ def _fits(w: Any, g: Any, v: Any) -> bool:
     """Whether the fused kernel, which walks over bare memory, can take the three."""
     return (
         w.dtype == g.dtype == v.dtype
+        and w.is_floating_point()
+        and w.shape == g.shape
         and w.device == g.device
         and w.device.type in ("cpu", "cuda")
         and w.is_contiguous()

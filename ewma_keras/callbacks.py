@@ -66,9 +66,10 @@ class SmoothedMetrics(keras.callbacks.Callback):
     `initial_epoch` is where it stopped.
 
     Keras logs after each batch the mean since the epoch began. With ``update_freq="batch"`` this is
-    undone: the n-th batch's own value is :math:`x_n = m_{n-1} + n (m_n - m_{n-1})`, every batch
-    weighing the same, right to about n times the float32 precision of the mean. (With
-    `steps_per_execution` the samples are the means of so many batches.) Metrics that are no such
+    undone: the n-th batch's own value is :math:`x_n = m_{n-1} + n (m_n - m_{n-1})`, right to
+    about n times the float32 precision of the mean if every batch weighs the same: where the
+    last one is smaller, or samples have weights, it is off by as much. (With `steps_per_execution`
+    the samples are the means of so many batches.) Metrics that are no such
     mean, as AUC, and the validation's are smoothed per epoch.
 
     `TensorBoard` files what does not start with "val_" under the run "train": look for

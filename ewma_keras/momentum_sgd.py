@@ -128,9 +128,9 @@ class MomentumSGD(BackendOptimizer):
         decay = _arguments.decay(decay)
         super().__init__(_arguments.learning_rate(learning_rate, decay), **kwargs)
         self.momentum = _arguments.momentum(momentum)
-        self.nesterov = bool(nesterov)
+        self.nesterov = _arguments.flag("nesterov", nesterov)
         self.dampening = _arguments.dampening(dampening)
-        self.debias = bool(debias)
+        self.debias = _arguments.flag("debias", debias)
         self.decay = decay
         self.velocities: list[keras.Variable | None] = []
 
@@ -222,27 +222,34 @@ class MomentumSGD(BackendOptimizer):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
+        # A rate that was computed with may be a tensor.
+        if not (ops.is_tensor(learning_rate) or isinstance(learning_rate, keras.Variable)):
+            learning_rate = _arguments.learning_rate(learning_rate, self.decay)
         if self.decay:
-            learning_rate = _arguments.learning_rate(learning_rate, self.decay) * self._decayed_by()
+            learning_rate = ops.multiply(learning_rate, self._decayed_by())
         keras.optimizers.Optimizer.learning_rate.fset(self, learning_rate)
 
     def _get_current_learning_rate(self) -> Any:
         learning_rate = super()._get_current_learning_rate()
-        return learning_rate / self._decayed_by() if self.decay else learning_rate
+        return ops.divide(learning_rate, self._decayed_by()) if self.decay else learning_rate
 
     def _decayed_by(self) -> Any:
-        return 1 + self.decay * ops.cast(self.iterations, keras.backend.floatx())
+        # In float16 it would be infinite from the 65520th step on.
+        dtype = "float64" if keras.backend.floatx() == "float64" else "float32"
+        return 1 + self.decay * ops.cast(self.iterations, dtype)
 
     def save_own_variables(self, store: Any) -> None:
         """Write the state, marked as one of this class."""
         super().save_own_variables(store)
-        _saved_state.mark(store, len(self.velocities))
+        _saved_state.mark(store, self)
 
     def load_own_variables(self, store: Any) -> None:
         """Read a state that `save_own_variables` has written, under any backend."""
-        state = _saved_state.without_mark(
-            store, len(self.velocities), len(self.variables), self.name
-        )
+        try:
+            state = _saved_state.without_mark(store, self)
+        except ValueError:
+            _saved_state.forget(self)
+            raise
         super().load_own_variables(state)
 
     def get_config(self) -> dict[str, Any]:

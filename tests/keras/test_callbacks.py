@@ -256,6 +256,17 @@ def test_state_survives_backup_and_restore(tmp_path, first, update_freq, at):
     assert not (tmp_path / "backup").exists()
 
 
+def test_a_subclass_has_a_state_of_its_own(tmp_path):
+    class Mine(SmoothedMetrics):
+        pass
+
+    for epochs in (2, 3):
+        both = SmoothedMetrics(0.5, ["loss"]), Mine(0.9, ["val_loss"])
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        fit(*both, backup, epochs=epochs)
+    assert [t for smoother in both for t, _ in smoother._state.values()] == [3, 3]
+
+
 @pytest.mark.parametrize("first", ["SmoothedMetrics", "BackupAndRestore"])
 def test_killed_between_the_two_backups(tmp_path, first):
     whole = fit(SmoothedMetrics(0.8))
@@ -364,6 +375,11 @@ def test_a_direction_left_to_keras_is_an_error_at_once():
 
 
 def test_two_for_one_metric_are_an_error():
+    class Mine(SmoothedMetrics):
+        pass
+
+    with pytest.raises(ValueError, match="one SmoothedMetrics only"):
+        fit(Mine(metrics=["loss"]), SmoothedMetrics(metrics=["loss"]))
     with pytest.raises(ValueError, match=r"one SmoothedMetrics only; .*metrics=None and .*'loss'"):
         fit(SmoothedMetrics(), SmoothedMetrics(metrics=["loss"]))
 

@@ -204,7 +204,7 @@ def test_decay_and_what_callbacks_do_to_the_rate():
 # What is refused
 
 
-@pytest.mark.parametrize("mu", [1, 1.0, -0.1, 2, math.nan, "0.9", None, True])
+@pytest.mark.parametrize("mu", [1, 1.0, -0.1, 2, math.nan, "0.9", None, True, 10**400])
 def test_momentum_must_lie_below_one(mu):
     with pytest.raises(
         ValueError, match=r"momentum must be a number in \[0, 1\); received"
@@ -218,6 +218,43 @@ def test_rate_must_be_a_number(rate):
     with pytest.raises(ValueError, match="learning_rate must be a number") as info:
         MomentumSGD(rate)
     assert repr(rate) in str(info.value)
+
+
+@pytest.mark.parametrize("decay", [0, 1e-3])
+def test_rate_that_is_set(decay):
+    optimizer = MomentumSGD(0.5, decay=decay)
+    optimizer.learning_rate = optimizer.learning_rate * 0.5  # a tensor, with some backends
+    assert float(array(optimizer.learning_rate)) == pytest.approx(0.25)
+    optimizer.learning_rate = ops.convert_to_tensor(2.0)
+    assert float(array(optimizer.learning_rate)) == pytest.approx(2)
+    for rate in (math.nan, "0.1", None):
+        with pytest.raises(ValueError, match="learning_rate must be a number"):
+            optimizer.learning_rate = rate
+    assert float(array(optimizer.learning_rate)) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("name", ["nesterov", "debias"])
+@pytest.mark.parametrize("value", [1e-6, 0.9, math.nan, "False", None, 2])
+def test_flags_are_true_or_false(name, value):
+    # Older Keras' third argument is the decay, PyTorch's the dampening.
+    with pytest.raises(ValueError, match=f"{name} must be True or False.*by their names") as info:
+        MomentumSGD(0.01, 0.9, **{name: value})
+    assert repr(value) in str(info.value)
+    for flag in (True, np.True_, 1):
+        assert getattr(MomentumSGD(**{name: flag}), name) is True
+
+
+def test_decay_in_a_program_of_float16():
+    keras.config.set_floatx("float16")
+    try:
+        w = variable(np.zeros(1), "float16")
+        optimizer = MomentumSGD(0.5, 0, decay=1e-6)
+        optimizer.build([w])
+        optimizer._iterations.assign(70_000)  # more than there are in float16
+        optimizer.apply([ops.ones((1,), "float16")])
+        assert float(array(w)[0]) == pytest.approx(-0.5 / 1.07, rel=1e-3)
+    finally:
+        keras.config.set_floatx("float32")
 
 
 @pytest.mark.parametrize("dampening", [-0.1, 1.5, math.nan, "1"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from keras_steps import (
     BACKEND,
+    FLOAT,
     array,
     fit,
     gradients,
@@ -160,6 +161,47 @@ def test_state_of_sgd_is_refused(tmp_path):
     assert not any(array(v).any() for v in model.optimizer.velocities)
 
 
+def test_state_of_sgd_is_refused_under_a_loss_scale(tmp_path):
+    # Which loads what is in the optimizer inside it by numbers, before that one is asked.
+    scaled = keras.optimizers.LossScaleOptimizer
+    path = tmp_path / "sgd.weights.h5"
+    sgd = compiled(scaled(keras.optimizers.SGD(0.05, momentum=0.9, use_ema=True)))
+    fit(sgd)
+    sgd.save_weights(path)
+    ours = built(scaled(MomentumSGD(0.05, use_ema=True)))
+    with pytest.warns(UserWarning, match="must be one of MomentumSGD"):
+        ours.load_weights(path, skip_mismatch=True)
+    optimizer = ours.optimizer.inner_optimizer
+    assert not any(array(v).any() for v in optimizer.velocities)
+    assert array(optimizer.iterations) == 0
+    with pytest.raises(ValueError, match="must be one of MomentumSGD"):
+        ours.load_weights(path)
+    assert not any(array(v).any() for v in optimizer.velocities)
+
+
+def test_velocities_of_sgd_are_no_averages_of_weights(tmp_path):
+    path = tmp_path / "sgd.weights.h5"
+    sgd = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+    fit(sgd)
+    sgd.save_weights(path)
+    ours = built(MomentumSGD(0.05, 0, use_ema=True))
+    with pytest.raises(ValueError, match="must be one of MomentumSGD"):
+        ours.load_weights(path)
+    averages = ours.optimizer._model_variables_moving_average
+    for average, weight in zip(averages, ours.trainable_variables, strict=True):
+        np.testing.assert_array_equal(array(average), array(weight))
+
+
+def test_plain_gradient_descent_is_taken_over(tmp_path):
+    path = tmp_path / "sgd.weights.h5"
+    sgd = compiled(keras.optimizers.SGD(0.05))
+    fit(sgd)
+    sgd.save_weights(path)
+    ours = built(MomentumSGD(0.05, 0))
+    ours.load_weights(path)
+    assert array(ours.optimizer.iterations) == 4
+
+
 def test_our_state_is_refused_by_sgd(tmp_path):
     path = tmp_path / "ours.weights.h5"
     model = compiled(MomentumSGD(0.05))
@@ -182,14 +224,27 @@ def test_state_of_another_size_is_skipped_with_keras_warning(tmp_path):
     np.testing.assert_array_equal(weights(model), weights(adam))
 
 
-def test_state_of_another_layout_is_refused(tmp_path):
-    # As many variables, but averages of the weights where the velocities belong.
-    path = tmp_path / "averages.weights.h5"
-    averaged = compiled(MomentumSGD(0.05, 0, use_ema=True))
-    fit(averaged)
-    averaged.save_weights(path)
-    with pytest.raises(ValueError, match="has 4; received 0"):
-        built(MomentumSGD(0.05)).load_weights(path)
+KINDS = {
+    "averages": {"momentum": 0, "use_ema": True},
+    "accumulators": {"momentum": 0, "gradient_accumulation_steps": 2},
+    "velocities": {},
+}
+
+
+@pytest.mark.parametrize("saved", KINDS)
+@pytest.mark.parametrize("here", KINDS)
+def test_state_of_another_layout_is_refused(tmp_path, saved, here):
+    # As many variables, but one kind where another belongs.
+    path = tmp_path / "saved.weights.h5"
+    model = compiled(MomentumSGD(0.05, **KINDS[saved]))
+    fit(model)
+    model.save_weights(path)
+    other = built(MomentumSGD(0.05, **KINDS[here]))
+    if saved == here:
+        other.load_weights(path)
+        return
+    with pytest.raises(ValueError, match=f"the saved state must have .*4 [a-z ]*{here}.*received"):
+        other.load_weights(path)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's own format")
@@ -216,6 +271,14 @@ def test_tensorflow_checkpoint(tmp_path):
     path = checkpoint(sgd).save(tmp_path / "sgd")
     with pytest.raises(ValueError, match=r"(?s)must be one of MomentumSGD.*from_sgd"):
         checkpoint(built(MomentumSGD())).restore(path)
+
+    averaged = compiled(MomentumSGD(0.05, 0, use_ema=True))
+    fit(averaged)
+    path = checkpoint(averaged).save(tmp_path / "averaged")
+    model = built(MomentumSGD(0.05))
+    with pytest.raises(ValueError, match=r"the saved state must have .*received 1 averages"):
+        checkpoint(model).restore(path)
+    assert not any(array(v).any() for v in model.optimizer.velocities)
 
     adam = compiled("adam")
     fit(adam)
@@ -271,11 +334,35 @@ def test_from_sgd_next_step_under_a_schedule():
     np.testing.assert_allclose(array(w), whole[4], rtol=1e-6)
 
 
+def test_from_sgd_next_update_of_several_gradients():
+    schedule = keras.optimizers.schedules.InverseTimeDecay(1.0, 1, 1.0)
+    options = {"momentum": 0.5, "gradient_accumulation_steps": 4}
+    g = np.ones((8, 3), FLOAT)
+    whole = walk(keras.optimizers.SGD(schedule, **options), g)
+    for before in (4, 6):
+        sgd = keras.optimizers.SGD(schedule, **options)
+        walk(sgd, g[:before])
+        (w,) = sgd._trainable_variables
+        ours = MomentumSGD.from_sgd(sgd)
+        for x in g[before:]:
+            ours.apply([keras.ops.convert_to_tensor(x)], [w])
+        np.testing.assert_allclose(array(w), whole[8], rtol=1e-6)
+
+
+def test_from_sgd_in_a_warm_up_that_begins_at_0():
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=0.1, warmup_steps=10)
+    sgd = keras.optimizers.SGD(schedule, momentum=0.9)
+    sgd.build([variable([1.0])])
+    (velocity,) = MomentumSGD.from_sgd(sgd).velocities
+    assert array(velocity) == 0
+
+
 def test_from_sgd_refuses_others():
     with pytest.raises(TypeError, match=r"converts a keras\.optimizers\.SGD .* received <keras"):
         MomentumSGD.from_sgd(keras.optimizers.Adam())
-    sgd = keras.optimizers.SGD(0.0, momentum=0.9)
-    sgd.build([variable([1.0])])
+    sgd = keras.optimizers.SGD(0.5, momentum=0.9)
+    sgd.apply([keras.ops.ones((1,))], [variable([1.0], "float32")])
+    sgd.learning_rate = 0.0
     with pytest.raises(ValueError, match=r"must not be 0.* received learning_rate=0\.0"):
         MomentumSGD.from_sgd(sgd)
 

@@ -152,3 +152,13 @@ def test_under_a_strategy():
     for g in gradients(5, size=2).astype("float32"):
         optimizer.apply([tf.constant(g)], [plain])
     np.testing.assert_allclose(w.numpy(), plain.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("gradient", [[1.0, 2.0], np.array([1.0, 2.0]), [3.0]])
+def test_gradients_that_are_no_tensors_or_broadcast(gradient):
+    ends = []
+    for cls in (MomentumSGD, keras.optimizers.SGD):
+        w = variable(np.zeros(2), "float32")
+        cls(0.125, momentum=0.5).apply([gradient], [w])
+        ends.append(array(w))
+    np.testing.assert_allclose(*ends, rtol=1e-6)

@@ -111,3 +111,81 @@ def test_accumulators_forget_what_is_not_a_number():
     optimizer.apply([torch.ones(1)])
     (accumulator,) = optimizer._accumulated_gradients
     assert array(accumulator) == 0
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_a_gradient_that_is_the_weight_itself(nesterov):
+    # Of the loss w**2 / 2: the second pass would read it after it was changed.
+    ends = []
+    for copy in (False, True):
+        w = variable(np.array([1.0, -2.0]), "float32")
+        optimizer = MomentumSGD(0.125, 0.5, nesterov=nesterov)
+        for _ in range(3):
+            optimizer.apply([w.value.detach().clone() if copy else w.value], [w])
+        ends.append(array(w))
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+def test_gradients_of_another_shape(fused):
+    # The kernel walks over bare memory, beyond what there is.
+    ends = []
+    for cls in (MomentumSGD, keras.optimizers.SGD):
+        w = variable(np.zeros((64, 64)), "float32")
+        cls(1.0, momentum=0.5).apply([torch.ones(1)], [w])
+        ends.append(array(w))
+        with pytest.raises(RuntimeError, match="size"):
+            cls(1.0, momentum=0.5).apply([torch.ones(3, 2)], [variable(np.zeros((2, 3)))])
+    np.testing.assert_array_equal(*ends)
+    assert fused == []
+
+
+def test_complex_variables(fused):
+    ends = []
+    for cls in (MomentumSGD, keras.optimizers.SGD):
+        w = variable(np.zeros(2), "complex64")
+        cls(1.0, momentum=0.5).apply([torch.tensor([1 + 2j, 3])], [w])
+        ends.append(array(w))
+    np.testing.assert_array_equal(*ends)
+    assert fused == []
+
+
+@pytest.mark.parametrize("options", OPTIONS[:4])
+def test_sparse_embedding(options):
+    ends = []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        layer = torch.nn.Embedding(6, 2, sparse=sparse)
+        model = keras.Sequential([keras.layers.TorchModuleWrapper(layer)])
+        model.compile(MomentumSGD(0.1, **options), "mse")
+        x = np.array([[1, 2, 1], [5, 5, 5]])
+        model.fit(x, np.ones((2, 3, 2), "float32"), epochs=3, verbose=0)
+        ends.append(layer.weight.detach().numpy())
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", OPTIONS[:3])
+def test_under_torch_compile(options, fused):
+    # This backend traces as every other does, and needs no C++ compiler.
+    g = gradients(4).astype("float32")
+    ends = []
+    for compiled in (False, True):
+        w = variable(np.zeros(3), "float32")
+        optimizer = MomentumSGD(0.125, **options)
+        optimizer.build([w])
+        step = torch.compile(optimizer.apply, backend="aot_eager") if compiled else optimizer.apply
+        for x in torch.from_numpy(g):
+            step([x])
+        ends.append(array(w))
+    np.testing.assert_allclose(*ends, rtol=1e-5, atol=1e-6)
+    assert fused == [1] * 4
+
+
+def test_stateless_accumulators_are_the_callers():
+    w = variable(np.zeros(3), "float32")
+    optimizer = MomentumSGD(1.0, gradient_accumulation_steps=2)
+    optimizer.build([w])
+    state = [v.value.clone() for v in optimizer.variables]
+    before = [v.clone() for v in state]
+    for _ in range(2):
+        optimizer.stateless_apply(state, [torch.ones(3)], [w.value])
+    assert all(torch.equal(*pair) for pair in zip(state, before, strict=True))

@@ -135,6 +135,38 @@ def test_float32_velocities_of_bfloat16_weights(strategy):
         )
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_an_optimizer_from_outside_the_scope(strategy, nesterov):
+    # Its own state is on one device; the kernel would update the first replica alone.
+    with strategy.scope():
+        w = keras.Variable(np.ones(3))
+    optimizer = MomentumSGD(0.125, momentum=0.875, nesterov=nesterov)
+    for g in GRADIENTS[:, 0]:
+        optimizer.apply([tf.constant(g)], [w])
+    expected = on_one_device(GRADIENTS[:, 0], nesterov=nesterov)
+    for one in replicas(w):
+        np.testing.assert_allclose(one, expected, rtol=0, atol=EXACT)
+
+
+def test_sgd_is_continued(strategy):
+    def steps(optimizer, w, pairs):
+        for pair in pairs:
+            strategy.run(lambda pair: optimizer.apply([pair[0]], [w]), (tf.constant(pair),))
+
+    ends = []
+    for convert in (False, True):
+        with strategy.scope():
+            w = keras.Variable(np.ones(3))
+            optimizer = keras.optimizers.SGD(0.125, momentum=0.875)
+            optimizer.build([w])
+        steps(optimizer, w, GRADIENTS[:2])
+        with strategy.scope():
+            continued = MomentumSGD.from_sgd(optimizer) if convert else optimizer
+        steps(continued, w, GRADIENTS[2:])
+        ends.append(replicas(w)[0])
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
 @pytest.mark.parametrize("cls", [MomentumSGD, SGD])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_a_step_outside_the_scope(strategy, cls, nesterov):
