@@ -17,11 +17,9 @@ class BackendOptimizer(keras.optimizers.Optimizer):
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Apply the gradients, sparse ones as the dense ones that they stand for."""
-        dense = [
-            g.to_dense() if isinstance(g, torch.Tensor) and g.layout is not torch.strided else g
-            for g in grads
-        ]
-        super().apply(dense, trainable_variables)
+        if any(isinstance(g, torch.Tensor) and g.layout is not torch.strided for g in grads):
+            grads = [g.to_dense() if isinstance(g, torch.Tensor) else g for g in grads]
+        super().apply(grads, trainable_variables)
 
     @torch.no_grad()
     def _backend_update_step(
@@ -33,12 +31,12 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         alike: dict[Any, tuple[list[Any], list[Any], list[Any]]] = defaultdict(lambda: ([], [], []))
-        velocities, index_of = self.velocities, self._get_variable_index
+        velocities, index_of, nesterov = self.velocities, self._get_variable_index, self.nesterov
         for g, variable in zip(grads, trainable_variables, strict=True):
             # `_value`, since `value` asks for scopes each time, a third of a step of many variables
             w, v = variable._value, velocities[index_of(variable)]._value
             # With Nesterov the gradient is read once more when the weight has been changed.
-            if _fits(w, g, v) and not (self.nesterov and g.data_ptr() == w.data_ptr()):
+            if _fits(w, g, v) and not (nesterov and g.data_ptr() == w.data_ptr()):
                 ws, gs, vs = alike[w.dtype, w.device]
                 ws.append(w)
                 gs.append(g)
@@ -71,14 +69,17 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         return contextlib.nullcontext()
 
 
+_FLOATS = {torch.float32, torch.float64, torch.float16, torch.bfloat16}
+
+
 def _fits(w: Any, g: Any, v: Any) -> bool:
     """Whether the fused kernel, which walks over bare memory, can take the three."""
     return (
         w.dtype == g.dtype == v.dtype
-        and w.is_floating_point()
+        and w.dtype in _FLOATS
         and w.shape == g.shape
         and w.device == g.device
-        and w.device.type in ("cpu", "cuda")
+        and (w.is_cpu or w.is_cuda)
         and w.is_contiguous()
         and g.is_contiguous()
         and v.is_contiguous()
