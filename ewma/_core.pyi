@@ -74,16 +74,18 @@ class EventReader:
     def needed(self) -> int:
         """Bytes of the record under way known to be missing; 0 between records."""
 
-    def retry(self) -> None:
-        """Go back to ``settled``: the bytes from there on are to be fed anew."""
-
-    @property
-    def settled(self) -> int:
-        """Where the damage at the end of what was read begins, or else ``offset``."""
-
     @property
     def stopped(self) -> bool:
         """Whether a damaged length has ended the reading."""
+
+    @property
+    def settled(self) -> int:
+        """
+        Where the damage at the end of what was read begins, or else ``offset``.
+        """
+
+    def retry(self) -> None:
+        """Go back to ``settled``: the bytes from there on are to be fed anew."""
 
     @property
     def bad_length(self) -> tuple[int, int]:
