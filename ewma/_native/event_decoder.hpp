@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "bytes.hpp"
@@ -85,6 +86,13 @@ class EventDecoder {
     }
   }
 
+  // Takes down what stands in a value without a scalar, behind what is long in it.
+  static void learn(const std::string& tag, Bytes behind, Tags& tags) {
+    SummaryValue value;
+    value.tag = {reinterpret_cast<const std::uint8_t*>(tag.data()), tag.size()};
+    if (value.read(behind) && value.has_metadata) learn(value, tags.find(value.tag));
+  }
+
  private:
   enum class Member { kOther, kFileVersion, kSessionLog };
 
@@ -139,15 +147,18 @@ class EventDecoder {
 
   void add(const SummaryValue& value, Bytes bytes, Tags& tags, Columns& columns) {
     Tag& tag = tags.find(value.tag);
-    if (value.has_metadata && !tag.has_metadata) {
-      tag.has_metadata = true;
-      tag.is_foreign = value.is_foreign();
-      if (tag.is_foreign) tag.form.forget();
-    }
+    learn(value, tag);
     if (!is_point(value, tag)) return;
     if (value.stored.size > 0) tag.form.learn(bytes, value.stored);
     tags.has_points(tag);
     push(tag, value.number, columns);
+  }
+
+  static void learn(const SummaryValue& value, Tag& tag) {
+    if (!value.has_metadata || tag.has_metadata) return;
+    tag.has_metadata = true;
+    tag.is_foreign = value.is_foreign();
+    if (tag.is_foreign) tag.form.forget();
   }
 
   static bool is_point(const SummaryValue& value, const Tag& tag) {

@@ -38,14 +38,14 @@ class PrefixWalk {
     if (!in_.ok() || content.size > message_.size - walked(in_.position())) return false;
     const auto seen = message_.seen.size - walked(in_.position());
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(content.size, seen));
-    is_last_ = walked(in_.position()) + content.size == message_.size;
+    behind_ = message_.size - walked(in_.position()) - content.size;
     content.seen = in_.ahead(size);
     in_.take(size);
     return true;
   }
 
-  // Whether nothing comes after the field.
-  bool is_last() const { return is_last_; }
+  // How many bytes come after the field.
+  std::uint64_t behind() const { return behind_; }
 
   // What stands before the field.
   Bytes before() const { return {message_.seen.data, walked(start_)}; }
@@ -58,7 +58,14 @@ class PrefixWalk {
   Prefix message_;
   Message in_;
   const std::uint8_t* start_ = nullptr;
-  bool is_last_ = false;
+  std::uint64_t behind_ = 0;
+};
+
+// What is to be kept of an event without a scalar: of which plugin its tag is may stand behind what
+// is long.
+struct Passed {
+  Bytes tag{nullptr, 0};
+  std::uint64_t behind = 0;  // bytes at the event's end
 };
 
 // These say true only of what every writer writes: one value, its fields in the order of their
@@ -74,12 +81,16 @@ inline bool tensor_is_no_scalar(Prefix tensor) {
   return beginning.merge(walk.before()) && beginning.is_no_scalar();
 }
 
-inline bool value_is_no_scalar(Prefix value) {
+inline bool value_is_no_scalar(Prefix value, Passed& passed) {
   PrefixWalk walk(value);
   std::uint32_t key;
   Prefix content;
   while (walk.next(key, content)) {
-    if (content.is_whole()) continue;
+    if (content.is_whole()) {
+      if (key == field(1, kBytes)) passed.tag = content.seen;
+      continue;
+    }
+    passed.behind = walk.behind();
     switch (key) {
       case field(4, kBytes):  // image
       case field(5, kBytes):  // histogram
@@ -94,26 +105,26 @@ inline bool value_is_no_scalar(Prefix value) {
   return false;
 }
 
-inline bool summary_has_no_scalar(Prefix summary) {
+inline bool summary_has_no_scalar(Prefix summary, Passed& passed) {
   PrefixWalk walk(summary);
   std::uint32_t key;
   Prefix content;
-  return walk.next(key, content) && key == field(1, kBytes) && walk.is_last() &&
-         value_is_no_scalar(content);
+  return walk.next(key, content) && key == field(1, kBytes) && walk.behind() == 0 &&
+         value_is_no_scalar(content, passed);
 }
 
-inline bool event_has_no_scalar(Prefix event) {
+inline bool event_has_no_scalar(Prefix event, Passed& passed) {
   PrefixWalk walk(event);
   std::uint32_t key;
   Prefix content;
-  if (!walk.next(key, content) || !walk.is_last()) return false;
+  if (!walk.next(key, content) || walk.behind() > 0) return false;
   switch (key) {
     case field(4, kBytes):  // graph
     case field(8, kBytes):  // metadata of a run
     case field(9, kBytes):  // meta graph
       return true;
     case field(5, kBytes):
-      return summary_has_no_scalar(content);
+      return summary_has_no_scalar(content, passed);
     default:
       return false;
   }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -78,7 +79,8 @@ class EventReader {
   // all of a record: only its end shows that it is there.
   std::uint64_t skippable() const {
     const bool checked = verify_ == Verify::kAll && !is_too_long();
-    return passing_ && !checked && needed() > kFooter ? needed() - kFooter : 0;
+    const std::uint64_t kept = behind_ + kFooter;
+    return passing_ && !checked && needed() > kept ? needed() - kept : 0;
   }
   void skip(std::uint64_t n) { arrived_ += std::min(n, skippable()); }
 
@@ -188,30 +190,32 @@ class EventReader {
     return used;
   }
 
-  // In the middle of a record without scalars.
+  // In the middle of a record without scalars, of which no more than the end is kept.
   std::size_t pass_over(const std::uint8_t* p, std::size_t n) {
-    const std::uint64_t data = size_ - kFooter;
-    const bool in_data = arrived_ < data;
+    const std::uint64_t end = size_ - kFooter - behind_;
+    const bool is_kept = arrived_ >= end;
     const auto used =
-        static_cast<std::size_t>(std::min<std::uint64_t>((in_data ? data : size_) - arrived_, n));
-    if (verify_ == Verify::kAll && !is_too_long()) {
-      if (in_data) {
-        crc_ = crc32c(p, used, crc_);
-      } else {
-        tail_.insert(tail_.end(), p, p + used);
-      }
+        static_cast<std::size_t>(std::min<std::uint64_t>((is_kept ? size_ : end) - arrived_, n));
+    if (is_kept) {
+      tail_.insert(tail_.end(), p, p + used);
+    } else if (verify_ == Verify::kAll && !is_too_long()) {
+      crc_ = crc32c(p, used, crc_);
     }
     arrived_ += used;
     if (arrived_ == size_) {
+      passing_ = false;
+      const Bytes behind{tail_.data(), behind_};
       bool is_damaged = false;
       if (is_too_long()) {
         note(Damage::kEvent);
-      } else if (verify_ == Verify::kAll && load_le<std::uint32_t>(tail_.data()) != masked(crc_)) {
+      } else if (verify_ == Verify::kAll && load_le<std::uint32_t>(behind.data + behind.size) !=
+                                                masked(crc32c(behind.data, behind.size, crc_))) {
         note(Damage::kData);
         is_damaged = true;
+      } else {
+        decoder_.learn(long_tag_, behind, tags_);
       }
       tail_.clear();
-      passing_ = false;
       go_on(is_damaged);
     }
     return used;
@@ -231,7 +235,16 @@ class EventReader {
   // Decides whether to read the long record under way or to pass over the rest of it.
   void look_at_beginning(const std::uint8_t* p) {
     const Bytes beginning{p + kHeader, kBeginning};
-    passing_ = is_too_long() || event_has_no_scalar({beginning, size_ - kHeader - kFooter});
+    Passed passed;
+    passing_ = event_has_no_scalar({beginning, size_ - kHeader - kFooter}, passed) &&
+               passed.behind <= kLong;
+    behind_ = passing_ ? static_cast<std::size_t>(passed.behind) : 0;
+    if (is_too_long()) {
+      passing_ = true;
+      behind_ = 0;
+    } else if (passing_) {
+      long_tag_.assign(reinterpret_cast<const char*>(passed.tag.data), passed.tag.size);
+    }
     if (passing_ && verify_ == Verify::kAll) crc_ = crc32c(beginning.data, beginning.size);
   }
 
@@ -289,8 +302,10 @@ class EventReader {
   std::uint64_t unsettled_ = 0;     // damaged records since
   std::uint64_t size_ = kHeader;    // of the record under way, as far as it is known
   std::uint64_t arrived_ = 0;       // bytes of it, in earlier chunks
-  std::vector<std::uint8_t> tail_;  // those bytes, or only the checksum where it is passed over
+  std::vector<std::uint8_t> tail_;  // those bytes, or only the end where it is passed over
   bool passing_ = false;            // over the rest of the record under way
+  std::size_t behind_ = 0;          // bytes before its checksum that are kept all the same
+  std::string long_tag_;            // its tag
   std::uint32_t crc_ = 0;           // of the data passed over so far
   bool stopped_ = false;
   std::array<DamageCount, 3> damage_;

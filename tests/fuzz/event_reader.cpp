@@ -3,6 +3,8 @@
 // The first bytes of an input choose how the rest is read: whether its checksums are put right
 // first, so that damage reaches the protobuf decoder; where it is cut into chunks; which tags are
 // wanted. With libFuzzer this is a target; with EWMA_FUZZ_STANDALONE a program of its own.
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -43,8 +45,12 @@ struct Result {
     return offset == other.offset && needed == other.needed && stopped == other.stopped;
   }
   bool same_damage(const Result& other) const {
-    return std::memcmp(bad, other.bad, sizeof bad) == 0 &&
-           std::memcmp(bad_offset, other.bad_offset, sizeof bad_offset) == 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (bad[i] != other.bad[i] || (bad[i] > 0 && bad_offset[i] != other.bad_offset[i])) {
+        return false;
+      }
+    }
+    return true;
   }
   bool operator==(const Result& other) const {
     return rows == other.rows && sessions == other.sessions && same_place(other) &&
@@ -55,10 +61,9 @@ struct Result {
 // How the chunks are cut: the sizes come round and round; a size of 0 is the whole rest.
 using Sizes = std::vector<std::size_t>;
 
-Result read(const std::vector<std::uint8_t>& data, Verify verify, const Tags::Filter& wanted,
-            const Sizes& sizes, bool skip) {
-  EventReader reader(verify, wanted, data.size());
-  std::size_t at = 0;
+// Feeds `data` from the byte `at` on.
+void feed(EventReader& reader, const std::vector<std::uint8_t>& data, std::size_t at,
+          const Sizes& sizes, bool skip) {
   for (std::size_t i = 0; at < data.size() && !reader.stopped(); ++i) {
     const std::size_t left = data.size() - at;
     const std::uint64_t skippable = reader.skippable();
@@ -75,6 +80,9 @@ Result read(const std::vector<std::uint8_t>& data, Verify verify, const Tags::Fi
     reader.feed(chunk.data(), chunk.size());
     at += take;
   }
+}
+
+Result result_of(EventReader& reader) {
   Result result{};
   for (const Session& session : reader.sessions().all()) {
     result.sessions.emplace_back(session.row, session.has_step, session.step);
@@ -96,6 +104,27 @@ Result read(const std::vector<std::uint8_t>& data, Verify verify, const Tags::Fi
     result.bad_offset[i] = reader.damage(static_cast<Damage>(i)).first_offset;
   }
   return result;
+}
+
+Result read(const std::vector<std::uint8_t>& data, Verify verify, const Tags::Filter& wanted,
+            const Sizes& sizes, bool skip) {
+  EventReader reader(verify, wanted, data.size());
+  feed(reader, data, 0, sizes, skip);
+  return result_of(reader);
+}
+
+// Reads what `first` holds, goes back to where the damage at its end begins, and reads `data`.
+Result read_again(const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& data,
+                  Verify verify, const Sizes& sizes, std::uint64_t unchanged) {
+  EventReader reader(verify, {}, data.size());
+  feed(reader, first, 0, sizes, false);
+  EXPECT(reader.settled() <= reader.offset());
+  // What is different before that place was settled as it was.
+  if (reader.settled() > unchanged) return read(data, verify, {}, sizes, false);
+  reader.retry();
+  EXPECT(reader.offset() == reader.settled() && reader.needed() == 0 && !reader.stopped());
+  feed(reader, data, static_cast<std::size_t>(reader.settled()), sizes, false);
+  return result_of(reader);
 }
 
 void store(std::uint8_t* to, std::uint32_t value) {
@@ -149,6 +178,11 @@ void check(const std::uint8_t* p, std::size_t n) {
     return !name.empty() && ((static_cast<std::uint8_t>(name[0]) ^ chosen) & 3) == 0;
   };
   const Sizes whole{0};
+  // As network file systems show it at first.
+  std::vector<std::uint8_t> hole = data;
+  const std::size_t hole_begins = data.size() * chosen / 256;
+  std::fill_n(hole.begin() + static_cast<std::ptrdiff_t>(hole_begins),
+              std::min<std::size_t>(p[2], data.size() - hole_begins), std::uint8_t{0});
   Result results[3];
   for (const Verify verify : {Verify::kAll, Verify::kScalars, Verify::kNone}) {
     Result& result = results[static_cast<int>(verify)];
@@ -156,6 +190,8 @@ void check(const std::uint8_t* p, std::size_t n) {
     EXPECT(result == read(data, verify, every, sizes, false));
     // Where a skip leads beyond what is there, nothing is skipped.
     EXPECT(result == read(data, verify, {}, sizes, true));
+    EXPECT(result == read_again(data, data, verify, sizes, data.size()));
+    EXPECT(result == read_again(hole, data, verify, sizes, hole_begins));
     const Result part = read(data, verify, some, whole, false);
     EXPECT(part == read(data, verify, some, sizes, true));
     EXPECT(part.same_place(result));

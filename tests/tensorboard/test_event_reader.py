@@ -17,6 +17,7 @@ from event_writer import (
     message,
     metadata,
     record,
+    shape,
     simple,
     tensor,
     varint,
@@ -304,6 +305,32 @@ class TestPlugins:
             event(6, float_tensor("b", 6, plugin="hparams")),
         )
         assert [value for *_, value in read(data)] == [1, 5, 6]
+
+    @pytest.mark.parametrize("chunk", [100, 1000, 1 << 20])
+    @pytest.mark.parametrize("verify", ["all", "scalars", "none"])
+    def test_metadata_behind_a_long_tensor_is_remembered(self, verify, chunk):
+        """TF1's writer gives the metadata with a tag's first record alone, at its very end."""
+        content = message(5, bytes(4 * 10_000))
+
+        def long(plugin):
+            return record(
+                event(1, tensor("a", integer(1, 1), shape(10_000), content, plugin=plugin))
+            )
+
+        good = long("pr_curves")
+        damaged = good[:-5] + bytes([good[-5] ^ 1]) + good[-4:]
+        scalar = record(event(2, float_tensor("a", 2, plugin=None)))
+        for data, points in [
+            (good + scalar, 0),
+            (good + good + scalar, 0),
+            (damaged + scalar, 1 if verify == "all" else 0),
+            (damaged + good + scalar, 0),
+            (long("scalars") + good + scalar, 1),
+        ]:
+            reader = EventReader(verify)
+            for i in range(0, len(data), chunk):
+                reader.feed(data[i : i + chunk])
+            assert len(reader.take()[0]) == points
 
     def test_simple_value_always_is_one(self):
         assert read_event(event(1, simple("a", 2) + metadata("hparams")))
