@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
 import keras
@@ -14,6 +15,8 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 class BackendOptimizer(keras.optimizers.Optimizer):
     """What `MomentumSGD` does by other means on PyTorch."""
+
+    velocities: list[Any]
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Apply the gradients, sparse ones as the dense ones that they stand for."""
@@ -31,13 +34,13 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         alike: dict[Any, tuple[list[Any], list[Any], list[Any]]] = defaultdict(lambda: ([], [], []))
-        velocities, index_of, nesterov = self.velocities, self._get_variable_index, self.nesterov
-        for g, variable in zip(grads, trainable_variables, strict=True):
+        nesterov, velocities = self.nesterov, self._velocities_of(trainable_variables)
+        for g, variable, velocity in zip(grads, trainable_variables, velocities, strict=True):
             # `_value`, since `value` asks for scopes each time, a third of a step of many variables
-            w, v = variable._value, velocities[index_of(variable)]._value
+            w, v = variable._value, velocity._value
             # With Nesterov the gradient is read once more when the weight has been changed.
             if _fits(w, g, v) and not (nesterov and g.data_ptr() == w.data_ptr()):
-                ws, gs, vs = alike[w.dtype, w.device]
+                ws, gs, vs = alike[w.dtype, w.get_device()]
                 ws.append(w)
                 gs.append(g)
                 vs.append(v)
@@ -46,6 +49,13 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         for (dtype, _), (ws, gs, vs) in alike.items():
             rate = self._rate(learning_rate, keras.backend.standardize_dtype(dtype))
             _fused_step(ws, gs, vs, self.momentum, float(rate), self.nesterov)
+
+    def _velocities_of(self, trainable_variables: Sequence[Any]) -> list[Any]:
+        # All of them come in the order of the velocities; to look each up takes ten times as long.
+        known = self._trainable_variables
+        if len(known) == len(trainable_variables) and all(map(is_, known, trainable_variables)):
+            return self.velocities
+        return [self.velocities[self._get_variable_index(w)] for w in trainable_variables]
 
     # Keras' own SGD has these two for all variables at once, too.
 
@@ -78,8 +88,7 @@ def _fits(w: Any, g: Any, v: Any) -> bool:
         w.dtype == g.dtype == v.dtype
         and w.dtype in _FLOATS
         and w.shape == g.shape
-        and w.device == g.device
-        and (w.is_cpu or w.is_cuda)
+        and ((w.is_cpu and g.is_cpu) or (w.is_cuda and w.device == g.device))
         and w.is_contiguous()
         and g.is_contiguous()
         and v.is_contiguous()

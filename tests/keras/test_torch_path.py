@@ -64,6 +64,21 @@ def test_equal_to_the_plain_rule(options, fused):
         np.testing.assert_allclose(ours, plain, rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [2, 1], [1]])
+def test_each_variable_has_its_own_velocity(order, fused):
+    """In whatever order they come, and however many."""
+    ws = [variable(np.zeros(2), "float32") for _ in range(3)]
+    optimizer = MomentumSGD(1)
+    optimizer.build(ws)
+    optimizer.apply([torch.full((2,), i + 1.0) for i in order], [ws[i] for i in order])
+    optimizer.apply([torch.zeros(2)] * len(order), [ws[i] for i in order])
+    for i, (w, v) in enumerate(zip(ws, optimizer.velocities, strict=True)):
+        g = (i + 1.0) * (i in order)
+        np.testing.assert_allclose(array(v), [0.09 * g] * 2, rtol=1e-6)
+        np.testing.assert_allclose(array(w), [-1.9 * g] * 2, rtol=1e-6)
+    assert fused == [len(order)] * 2
+
+
 def test_gradients_that_are_not_contiguous(fused):
     # The kernel walks over bare memory: a transposed or expanded gradient is not for it.
     start = np.zeros((2, 3))
