@@ -346,13 +346,13 @@ def _generator():
 
 
 UNKNOWN = {
-    "a set": ({1.0, 2.0}, "builtins.set"),
-    "a generator": (_generator(), "builtins.generator"),
-    "a dict": ({"a": 1.0}, "builtins.dict"),
-    "a string": ("1.0", "builtins.str"),
-    "a number": (1.0, "builtins.float"),
+    "a set": ({1.0, 2.0}, "received set"),
+    "a generator": (_generator(), "received generator"),
+    "a dict": ({"a": 1.0}, "received dict"),
+    "a string": ("1.0", "received str"),
+    "a number": (1.0, "received float"),
     "a NumPy number": (np.float64(1.0), "numpy.float64"),
-    "nothing": (None, "builtins.NoneType"),
+    "nothing": (None, "received NoneType"),
     "an Index": (pd.Index([1.0]), "Index"),
     "an Arrow array": (pa.array([1.0]), "pyarrow.lib.DoubleArray"),
 }

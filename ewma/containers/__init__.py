@@ -25,7 +25,10 @@ def open_container(data: Any) -> Opened:
         if isinstance(data, pandas.Series):
             return _pandas.open_series(data)
         return _pandas.open_frame(data)
+    received = type(data).__qualname__
+    if type(data).__module__ != "builtins":
+        received = f"{type(data).__module__}.{received}"
     raise TypeError(
         "series must be a list, a tuple, a NumPy array, a pandas Series or a pandas DataFrame; "
-        f"received {type(data).__module__}.{type(data).__qualname__}: convert it to one of these"
+        f"received {received}: convert it to one of these"
     )
