@@ -118,6 +118,37 @@ def test_columns_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care)
             assert (np.isnan(alone) | (np.abs(found - alone) <= slack)).all()
 
 
+@pytest.mark.parametrize("isa_limit", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("care", ["none", "gap", "large"])
+@pytest.mark.parametrize(
+    "options", [(True, True, False), (True, False, True), (False, False, False)]
+)
+def test_short_series_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care, options):
+    # They are brought side by side, so many at once and so many samples of each.
+    rng = np.random.default_rng(0)
+    for count, time in [(4, 9), (5, 1), (12, 33), (128, 4), (131, 40), (135, 31), (300, 70)]:
+        x = rng.standard_normal((count, time)).astype(dtype)
+        for at in rng.integers(count, size=3) if time > 2 and care != "none" else ():
+            row = int(rng.integers(time - 1))
+            big = np.finfo(dtype).max * np.array([1, -1])
+            x[at, row : row + 2] = np.nan if care == "gap" else big
+        y = np.full(x.size + 16, 7, dtype)
+        y[: x.size] = x.ravel()
+        for source in (x.ravel(), y[: x.size]):  # the second time in place
+            _core.smooth(source, y[: x.size], count, time, 1, 0.9, *options, 1, isa_limit)
+            assert (y[x.size :] == 7).all()
+            for series, found in zip(x, y[: x.size].reshape(x.shape), strict=True):
+                debias, ignore_na, fill = options
+                alone = smooth(
+                    series.astype(float), 0.9, debias=debias, ignore_na=ignore_na, fill=fill
+                )
+                slack = 4 * np.finfo(dtype).eps * np.fmax.accumulate(np.abs(series))
+                assert (np.isnan(found) == np.isnan(alone)).all()
+                assert (np.isnan(alone) | (np.abs(found - alone) <= slack)).all()
+            y[: x.size] = x.ravel()
+
+
 @quickly
 @given(arrays(float, lengths, elements=moderate), betas)
 def test_the_samples_come_back_out(x, beta):

@@ -55,6 +55,46 @@ void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
   }
 }
 
+// Short series that lie one after the other cost more at their starts than on their way: they are
+// brought side by side, so that they share the weight. Fewer do not.
+constexpr std::size_t kShort = 256;                   // samples
+constexpr std::size_t kSideBySide = 128;              // series
+constexpr std::size_t kSamplesAtOnce = 32;            // of each
+constexpr std::size_t kApart = kSideBySide + kLanes;  // so that a series is not in one cache set
+
+// Calls put(sample of a tile, sample of a series) for so many samples of each, whole cache lines of
+// the tile at a time.
+template <typename Put>
+void each_in_tile(std::size_t width, std::size_t samples, std::size_t time, const Put& put) {
+  for (std::size_t j = 0; j < width; j += kLanes) {
+    const std::size_t end = width - j < kLanes ? width : j + kLanes;
+    for (std::size_t i = 0; i < samples; ++i) {
+      for (std::size_t k = j; k < end; ++k) put(i * kApart + k, k * time + i);
+    }
+  }
+}
+
+// Up to the first gap in any of them; from there on each goes on alone.
+template <typename T>
+void run_short_series(const T* x, T* y, std::size_t time, Rows& rows) {
+  T tile[kSamplesAtOnce * kApart];
+  NewPages none;
+  const std::size_t width = rows.width();
+  for (std::size_t t = 0; t < time;) {
+    const std::size_t samples = time - t < kSamplesAtOnce ? time - t : kSamplesAtOnce;
+    each_in_tile(width, samples, time, [&](std::size_t i, std::size_t j) { tile[i] = x[t + j]; });
+    const std::size_t done = rows.run(tile, kApart, tile, kApart, samples, none);
+    each_in_tile(width, done, time, [&](std::size_t i, std::size_t j) { y[t + j] = tile[i]; });
+    t += done;
+    if (done == samples) continue;
+    Series* const series = rows.columns();
+    for (std::size_t j = 0; j < width; ++j) {
+      series[j].run(x + j * time + t, y + j * time + t, time - t);
+    }
+    return;
+  }
+}
+
 // Calls work(first, width) for columns as many as whose states stay in the second cache.
 template <typename Work>
 void by_columns(std::size_t all, const Work& work) {
@@ -85,7 +125,16 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const Series start(powers, options);
   const std::size_t stride = shape.time * shape.columns;
   NewPages pages = pages_of(x, y, shape, shape.outer * shape.time);
-  for (std::size_t o = 0; o < shape.outer; ++o, x += stride, y += stride) {
+  std::size_t o = 0;
+  if (shape.columns == 1 && shape.time <= kShort) {
+    for (std::size_t width; o + kFewestColumns <= shape.outer; o += width) {
+      width = shape.outer - o < kSideBySide ? shape.outer - o : kSideBySide;
+      Rows rows(powers, start, width);
+      pages.reach(y + (o + width) * shape.time);
+      run_short_series(x + o * shape.time, y + o * shape.time, shape.time, rows);
+    }
+  }
+  for (x += o * stride, y += o * stride; o < shape.outer; ++o, x += stride, y += stride) {
     if (shape.columns == 1) {
       Series series = start;
       series.run(x, y, shape.time, &pages);
