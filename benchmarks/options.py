@@ -35,6 +35,7 @@ def measure() -> Iterator[Row]:
     yield from _into_out(rng.standard_normal(10**5))
     yield from _float32(rng.standard_normal(10**7).astype(np.float32))
     yield from _columns(rng.standard_normal((10**4, 10**3)))
+    yield from _short_series(rng.standard_normal(10**6))
     yield from _gaps(rng.standard_normal(10**6), rng.random(10**6) < 0.1)
     yield from _spread(rng.standard_normal(10**6))
     yield from _groups(rng.standard_normal(10**6), rng.integers(0, 10**4, 10**6))
@@ -106,6 +107,19 @@ def _columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
                 },
                 rounds=15,
             )
+
+
+def _short_series(x: npt.NDArray[np.float64]) -> Iterator[Row]:
+    for samples in (10, 100):
+        each = x.reshape(-1, samples)
+        yield from _rows(
+            f"10^6 float64, series of {samples} in C order",
+            partial(ewma.smooth, each, BETA, axis=1),
+            {
+                "x.copy()": (each.copy, None),
+                "numbagg": (partial(numbagg.move_exp_nanmean, each, alpha=ALPHA), None),
+            },
+        )
 
 
 def _gaps(x: npt.NDArray[np.float64], gone: npt.NDArray[np.bool_]) -> Iterator[Row]:
