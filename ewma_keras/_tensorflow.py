@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,10 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         scalars: dict[Any, tuple[Any, Any, Any]] = {}  # once a step, not once a variable
-        for g, variable in zip(grads, trainable_variables, strict=True):
+        products = _Products()
+        # From the last variable to the first, as a backward pass has their gradients.
+        pairs = zip(reversed(grads), reversed(trainable_variables), strict=True)
+        for g, variable in pairs:
             w = variable.value if isinstance(variable, keras.Variable) else variable
             v = self.velocities[self._get_variable_index(variable)].value
             # A strategy's variable, outside it, has a part on each device: the kernel would update
@@ -47,15 +51,18 @@ class BackendOptimizer(keras.optimizers.Optimizer):
                 gain = tf.constant(1 - self.momentum, w.dtype)
                 scalars[w.dtype] = mu, gain, self._rate(learning_rate, w.dtype)
             mu, gain, rate = scalars[w.dtype]
+            with products.room_for(w):
+                product = gain * g
             # v = mu v + gain g;  w -= rate v, or with Nesterov w -= rate (mu v + gain g)
-            tf.raw_ops.ResourceApplyMomentum(
+            step = tf.raw_ops.ResourceApplyMomentum(
                 var=w.handle,
                 accum=v.handle,
                 lr=rate,
-                grad=gain * g,
+                grad=product,
                 momentum=mu,
                 use_nesterov=self.nesterov,
             )
+            products.used_by(step, w)
 
     def _has_strategy(self) -> bool:
         # Also outside its scope, where its variables still have a part on each device: the kernel
@@ -92,6 +99,39 @@ class BackendOptimizer(keras.optimizers.Optimizer):
 
 
 _PREFIX = "momentum_sgd_"
+
+
+class _Products:
+    """The products gain * g that a graph may hold at a time: few enough to stay in the cache.
+
+    Without a bound TensorFlow makes all of them first, and each goes through the memory twice.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._users: deque[tuple[Any, int]] = deque()
+
+    def room_for(self, w: Any) -> Any:
+        """Return a scope for the next product, in which it waits for earlier ones to be used."""
+        self._bytes += _size(w)
+        waits_for = []
+        while self._bytes > _PRODUCTS and self._users:
+            step, size = self._users.popleft()
+            waits_for.append(step)
+            self._bytes -= size
+        return tf.control_dependencies(waits_for)
+
+    def used_by(self, step: Any, w: Any) -> None:
+        """Take down what uses the product; eagerly it has done so, and is None."""
+        if step is not None:
+            self._users.append((step, _size(w)))
+
+
+_PRODUCTS = 1 << 22  # bytes
+
+
+def _size(w: Any) -> int:
+    return int(w.shape.num_elements() * w.dtype.size)
 
 
 def _compiled_by_xla() -> bool:

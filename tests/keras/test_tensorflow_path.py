@@ -57,6 +57,23 @@ def test_the_rate_is_computed_once_a_step():
     assert types.count("Expm1") == 1
 
 
+def test_products_that_fill_the_cache_wait_for_those_before_them_to_be_used():
+    # Three of 2 MiB, of which two may be there, from the last variable to the first.
+    ws = [variable(np.zeros((512, 1024)), "float32") for _ in range(3)]
+    optimizer = MomentumSGD()
+    optimizer.build(ws)
+    step = tf.function(lambda: optimizer.apply([tf.ones(w.shape) for w in ws]))
+    operations = step.get_concrete_function().graph.get_operations()
+    kernels = [op for op in operations if op.type == "ResourceApplyMomentum"]
+    last, _, first = kernels
+    waits_for = {kernel: kernel.inputs[3].op.control_inputs for kernel in kernels}
+    assert [op for op in waits_for[first] if op in kernels] == [last]
+    assert not any(op in kernels for kernel in kernels[:2] for op in waits_for[kernel])
+    step()
+    for w in ws:
+        np.testing.assert_allclose(array(w), -0.01, rtol=1e-6)
+
+
 @pytest.mark.parametrize("mode", ["eager", "graph", "XLA"])
 @pytest.mark.parametrize("options", OPTIONS)
 def test_equal_to_the_plain_rule(options, mode):
