@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ema_kernel.hpp"
+#include "lanes.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
@@ -18,35 +19,48 @@ inline std::size_t number_of(std::int64_t group, std::size_t count) {
   return static_cast<std::size_t>(group) < count ? static_cast<std::size_t>(group) : 0;
 }
 
-// e^z for z <= 0, right to an ulp, and 0 below -600: the C library's takes one number at a time,
-// compilers make vectors of this one.
-inline double exponential(double z) {
+// 2^n for a whole n of which `shifted` is n + 1.5 * 2^52: n stands in its last bits.
+inline Lanes two_to_the(const Lanes& shifted) {
+#if defined(EWMA_VECTOR_LANES)
+  typedef unsigned long long Bits __attribute__((vector_size(kLanes * sizeof(long long))));
+  return (Lanes)(((Bits)shifted + 1023) << 52);
+#else
+  Lanes power;
+  for (int j = 0; j < kLanes; ++j) {
+    std::uint64_t bits;
+    std::memcpy(&bits, &shifted.lane[j], sizeof bits);
+    bits = (bits + 1023) << 52;
+    std::memcpy(&power.lane[j], &bits, sizeof bits);
+  }
+  return power;
+#endif
+}
+
+// e^z for z <= 0, right to an ulp, and 0 below -600: the C library's takes one number at a time.
+inline Lanes exponential(const Lanes& z) {
   constexpr double kLog2E = 1.4426950408889634;
   constexpr double kLn2 = 0x1.62e42fefap-1, kLn2Rest = 0x1.cf79abc9e3b3ap-40;
-  constexpr double kToInteger = 0x1.8p52;
-  const double bounded = z < -600.0 ? -600.0 : z;
-  const double shifted = bounded * kLog2E + kToInteger;
-  const double n = shifted - kToInteger;
-  const double r = (bounded - n * kLn2) - n * kLn2Rest;  // |r| <= ln(2) / 2
-  double sum = 1.0 / 6227020800.0;                       // 1/13! and the series' terms above it
-  sum = sum * r + 1.0 / 479001600.0;
-  sum = sum * r + 1.0 / 39916800.0;
-  sum = sum * r + 1.0 / 3628800.0;
-  sum = sum * r + 1.0 / 362880.0;
-  sum = sum * r + 1.0 / 40320.0;
-  sum = sum * r + 1.0 / 5040.0;
-  sum = sum * r + 1.0 / 720.0;
-  sum = sum * r + 1.0 / 120.0;
-  sum = sum * r + 1.0 / 24.0;
-  sum = sum * r + 1.0 / 6.0;
-  sum = sum * r + 0.5;
-  sum = sum * (r * r) + r + 1.0;
-  std::uint64_t bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 1023) << 52;  // 2^n
-  double power;
-  std::memcpy(&power, &bits, sizeof power);
-  return z < -600.0 ? 0.0 : sum * power;
+  constexpr double kToInteger = 0x1.8p52, kLeast = -600.0;
+  // 1/2!, 1/3!, ..., 1/13!
+  constexpr double kTerms[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
+                               1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+  constexpr int kLast = 11;
+  const Lanes bounded = larger(z, all_lanes(kLeast));
+  const Lanes shifted = kToInteger + kLog2E * bounded;
+  const Lanes n = shifted - all_lanes(kToInteger);
+  const Lanes r = (bounded - kLn2 * n) - kLn2Rest * n;  // |r| <= ln(2) / 2
+  Lanes sum = all_lanes(kTerms[kLast]);
+  for (int k = kLast; k-- > 0;) sum = kTerms[k] + sum * r;
+  sum = 1.0 + (r + sum * (r * r));
+  return where_below(z, all_lanes(kLeast), Lanes{}, sum * two_to_the(shifted));
+}
+
+// e^(factor * z) in the place of each of n numbers z.
+inline void exponentials(double factor, double* z, std::size_t n) {
+  for (; n >= kLanes; z += kLanes, n -= kLanes) store(z, exponential(factor * load(z)));
+  const int rest = static_cast<int>(n);
+  store_first(z, exponential(factor * load_first(z, rest)), rest);
 }
 
 class Elapsed {
@@ -76,7 +90,7 @@ class Elapsed {
     if (std::isinf(log_beta)) {
       for (std::size_t i = 0; i < n; ++i) a[i] = a[i] > 0.0 ? 0.0 : 1.0;
     } else {
-      for (std::size_t i = 0; i < n; ++i) a[i] = exponential(a[i] * log_beta);
+      exponentials(log_beta, a, n);
     }
   }
 

@@ -46,10 +46,7 @@ inline Lanes where_there(const Lanes& x, const Lanes& a, const Lanes& b) {
 }
 
 #if defined(EWMA_EIGHT_LANES)
-inline unsigned which_are_there(const Lanes& x) {
-  return _mm512_cmp_pd_mask(magnitude(x), all_lanes(kLargest), _CMP_LE_OQ);
-}
-
+#define EWMA_MOVES_LANES
 // For each of 8 samples, of which bits say whether they are there, how many are up to it, a byte
 // each.
 struct Counts {
@@ -65,17 +62,76 @@ struct Counts {
   }
 };
 constexpr Counts kCounts;
+
+inline unsigned which_are_there(const Lanes& x) {
+  return _mm512_cmp_pd_mask(magnitude(x), all_lanes(kLargest), _CMP_LE_OQ);
+}
+
+// The values that are there, side by side.
+inline Lanes together(unsigned there, const Lanes& values) {
+  return _mm512_maskz_compress_pd(there, values);
+}
+
+// For each lane the last mean of those that are there up to it, means[0] being the one before.
+inline Lanes apart(unsigned there, const double* means) {
+  const __m512i from =
+      _mm512_cvtepu8_epi64(_mm_cvtsi64_si128(static_cast<long long>(kCounts.up_to[there])));
+  return _mm512_permutex2var_pd(load(means), from, load(means + kLanes));
+}
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX2__)
+#define EWMA_MOVES_LANES
+// The same for 4 samples: as the halves of lanes, from which lane each is to come. A sign says that
+// none is there up to it.
+struct Moves {
+  std::int32_t together[16][8], apart[16][8];
+  constexpr Moves() : together(), apart() {
+    for (int bits = 0; bits < 16; ++bits) {
+      int count = 0;
+      for (int j = 0; j < 4; ++j) {
+        if ((bits >> j & 1) != 0) {
+          for (int half = 0; half < 2; ++half) together[bits][2 * count + half] = 2 * j + half;
+          ++count;
+        }
+        for (int half = 0; half < 2; ++half) {
+          apart[bits][2 * j + half] = count == 0 ? -1 : 2 * (count - 1) + half;
+        }
+      }
+    }
+  }
+};
+alignas(32) constexpr Moves kMoves;
+
+inline unsigned which_are_there(const Lanes& x) {
+  return _mm256_movemask_pd(_mm256_cmp_pd(magnitude(x), all_lanes(kLargest), _CMP_LE_OQ));
+}
+
+inline __m256i move_of(const std::int32_t* halves) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(halves));
+}
+
+inline Lanes moved(const Lanes& values, __m256i from) {
+  return (Lanes)_mm256_permutevar8x32_ps((__m256)values, from);
+}
+
+inline Lanes together(unsigned there, const Lanes& values) {
+  return moved(values, move_of(kMoves.together[there]));
+}
+
+inline Lanes apart(unsigned there, const double* means) {
+  const __m256i from = move_of(kMoves.apart[there]);
+  return _mm256_blendv_pd(moved(load(means + 1), from), all_lanes(means[0]), (__m256d)from);
+}
 #endif
 
 // Moves those of n values whose sample x is there to `to`, side by side; returns how many.
 template <typename T>
 std::size_t close_up(const T* x, const T* values, std::size_t n, T* to) {
   std::size_t count = 0, i = 0;
-#if defined(EWMA_EIGHT_LANES)
+#if defined(EWMA_MOVES_LANES)
   if constexpr (std::is_same<T, double>::value) {
     for (; i + kLanes <= n; i += kLanes) {
       const unsigned there = which_are_there(load(x + i));
-      store(to + count, _mm512_maskz_compress_pd(there, load(values + i)));
+      store(to + count, together(there, load(values + i)));
       count += __builtin_popcount(there);
     }
   }
@@ -105,16 +161,13 @@ void put_where_there(const T* x, const T* values, std::size_t n, T* y) {
 template <typename T>
 void open_up(const T* x, const T* means, std::size_t n, bool fill, T* y) {
   std::size_t last = 0, i = 0;
-#if defined(EWMA_EIGHT_LANES)
+#if defined(EWMA_MOVES_LANES)
   if constexpr (std::is_same<T, double>::value) {
     for (; i + kLanes <= n; i += kLanes) {
       const Lanes sample = load(x + i);
       const unsigned there = which_are_there(sample);
-      const __m512i from =
-          _mm512_cvtepu8_epi64(_mm_cvtsi64_si128(static_cast<long long>(kCounts.up_to[there])));
-      const Lanes mean =
-          _mm512_permutex2var_pd(load(means + last), from, load(means + last + kLanes));
-      store(y + i, fill ? mean : (Lanes)_mm512_mask_mov_pd(sample, there, mean));
+      const Lanes mean = apart(there, means + last);
+      store(y + i, fill ? mean : where_there(sample, mean, sample));
       last += __builtin_popcount(there);
     }
   }

@@ -89,6 +89,17 @@ inline Lanes larger_magnitude(const Lanes& a, const Lanes& b) {
 #endif
 }
 
+// a where x is below the limit, else b.
+inline Lanes where_below(const Lanes& x, const Lanes& limit, const Lanes& a, const Lanes& b) {
+#if defined(EWMA_VECTOR_LANES)
+  return x < limit ? a : b;
+#else
+  Lanes y;
+  for (int j = 0; j < kLanes; ++j) y[j] = x[j] < limit[j] ? a[j] : b[j];
+  return y;
+#endif
+}
+
 inline Lanes root(const Lanes& x) {
 #if defined(EWMA_EIGHT_LANES)
   return _mm512_sqrt_pd(x);

@@ -154,7 +154,9 @@ class Statistics {
   // Samples that are all there, as is a weight before them; y may be x.
   void observe(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     if (n == 0) return;
-    double distance[kRows], weight[kRows + 1], inverse[kRows + 1], means[kRows + 1];
+    // With room for whole lanes behind them.
+    double distance[kRows + kLanes], weight[kRows + 1 + kLanes], inverse[kRows + 1 + kLanes];
+    double means[kRows + 1 + kLanes];
     for (std::size_t i = 0; i < n; ++i) distance[i] = x[i] - state_.mean;
     double w = weight[0] = state_.weight, sum = w * state_.rest;
     means[0] = state_.rest;
@@ -168,11 +170,17 @@ class Statistics {
       for (std::size_t i = 1; i <= n; ++i) weight[i] = inverse[i] = 1.0;  // but for rounding
     }
     if (request_->statistic == Statistic::kMean) {
-      for (std::size_t i = 0; i < n; ++i) {
+      const auto mean_of = [&](std::size_t i, const Lanes& x_i, const Lanes& a_i) {
         // Nearer to the sample than to the mean before: start there.
-        const double keep = a[i] * weight[i] * inverse[i + 1];
-        const double from_sample = x[i] + keep * (means[i] - distance[i]);
-        y[i] = keep < 0.5 ? from_sample : state_.mean + means[i + 1];
+        const Lanes keep = a_i * load(weight + i) * load(inverse + i + 1);
+        const Lanes from_sample = x_i + keep * (load(means + i) - load(distance + i));
+        const Lanes from_mean = state_.mean + load(means + i + 1);
+        return where_below(keep, all_lanes(0.5), from_sample, from_mean);
+      };
+      std::size_t i = 0;
+      for (; i + kLanes <= n; i += kLanes) store(y + i, mean_of(i, load(x + i), load(a + i)));
+      if (const int rest = static_cast<int>(n - i); rest > 0) {
+        store_first(y + i, mean_of(i, load_first(x + i, rest), load_first(a + i, rest)), rest);
       }
     } else {
       for (std::size_t i = 0; i < n; ++i) {

@@ -2,6 +2,7 @@
 // ema_kernel.cpp.
 #include "stream_kernel.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "elapsed.hpp"
@@ -76,7 +77,8 @@ void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const St
   for (std::size_t t = 0; t < rows; t += kStreamRows) {
     const std::size_t height = rows - t < kStreamRows ? rows - t : kStreamRows;
     const double* const times = elapse.times + t;
-    for (std::size_t i = 0; i < height; ++i) left[i] = exponential(times[i] * elapse.log_beta);
+    std::copy(times, times + height, left);
+    exponentials(elapse.log_beta, left, height);
     for (std::size_t i = 0; i < height; ++i) {
       const bool is_first = std::isnan(times[i]);
       const double time = !is_first ? times[i] : debias ? 0.0 : elapse.unit;
