@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from exact_mean import by_definition, exact_mean
 
-from ewma import _core, gain, smooth, step
+from ewma import EMA, _core, gain, smooth, step
 
 LARGEST = np.finfo(np.float64).max
 SMALLEST = 5e-324
@@ -227,6 +227,35 @@ def test_gaps_between_jumps(share, beta, ignore_na):
 
 
 # One series cut between threads
+
+
+@pytest.mark.parametrize("after", [15, 16, 40, 129, 300])
+@pytest.mark.parametrize("fill", [False, True])
+@pytest.mark.parametrize("beta", [1e-7, 0.3, 0.5, 0.7, 0.9])
+def test_a_gap_in_which_everything_is_forgotten(beta, fill, after):
+    """Behind it the first sample is the mean, wherever the blocks begin."""
+    forgotten = math.ceil(-768 / math.log2(beta))
+    whole = 128 * math.ceil(forgotten / 128)  # blocks, so that the next begins behind the gap
+    for gap in (whole - 1, whole, whole + 1):
+        x = np.r_[1.0, np.full(gap, np.nan), np.full(after, 2.0)]
+        for y in each_kernel(x, beta, ignore_na=False, fill=fill):
+            np.testing.assert_array_equal(y[-after:], 2.0)
+    ema = EMA(beta, ignore_na=False)
+    ema.update([1.0])
+    ema.update(np.full(forgotten + 128, np.nan))
+    np.testing.assert_array_equal(ema.update(np.full(after, 2.0)), 2.0)
+
+
+@pytest.mark.parametrize("size", [1e-80, 1e-100, SMALLEST])
+@pytest.mark.parametrize("beta", [0.5, 0.9, 0.99])
+def test_a_tiny_sample_alone_in_its_column(beta, size):
+    for at in range(128, 160):  # of a block's samples only some are looked at for the largest
+        x = np.zeros((300, 6))
+        x[at, 0], x[:, 1] = size, 1.0
+        by_columns = smooth(x, beta)
+        for j in (0, 1, 2):
+            alone = smooth(x[:, j].copy(), beta)
+            np.testing.assert_allclose(by_columns[:, j], alone, rtol=1e-12, atol=1e-12 * size)
 
 
 @pytest.mark.parametrize("beta", BETAS)

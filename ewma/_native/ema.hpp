@@ -75,7 +75,9 @@ class alignas(64) Series {
       const std::size_t left = n - i;
       std::size_t done = 0;
       if (pages != nullptr) pages->reach(y + i + (left < kStretch ? left : kStretch));
-      if (in_blocks && seen_ && left >= kWorthIt) {
+      // Without any weight a block has nothing to start from, and one sample is the mean.
+      const bool is_empty = !seen_ || weight_.hi == 0.0;
+      if (in_blocks && !is_empty && left >= kWorthIt) {
         T* const to = y == nullptr ? y : y + i;
         if (gaps) done = over_gaps(x + i, to, left);  // more are likely
         if (done == 0) {
@@ -85,7 +87,7 @@ class alignas(64) Series {
         }
       }
       if (done == 0) {
-        done = !seen_ ? 1 : left < kBlock ? left : kBlock;
+        done = is_empty ? 1 : left < kBlock ? left : kBlock;
         for (std::size_t j = i; j < i + done; ++j) one(x[j], y == nullptr ? nowhere : y[j]);
       }
       i += done;
@@ -98,7 +100,8 @@ class alignas(64) Series {
   // What Rows moves on by itself: series of the usual scale, or of none yet, that share a weight.
   Double2 mean() const { return mean_; }
   Double2 weight() const { return weight_; }
-  bool is_blank() const { return scale_ == 0 && largest_ == 0.0; }
+  // (`largest_` may have missed the one sample that was not 0.)
+  bool is_blank() const { return scale_ == 0 && largest_ == 0.0 && mean_.hi == 0.0; }
   bool goes_with(const Series& other) const {
     const bool same = weight_.hi == other.weight_.hi && weight_.lo == other.weight_.lo;
     return powers_->beta > 0.0 && (!scaled() || is_blank()) &&
