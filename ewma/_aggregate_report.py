@@ -9,6 +9,7 @@ import numpy as np
 
 from ewma._aggregate import STATISTICS, Aggregate, aggregate_table
 from ewma._bands import AnyBand, band_edges, band_note
+from ewma._natural_order import natural
 from ewma._table import Table
 from ewma._wide import wide
 from ewma.report import NAME_WIDTH
@@ -48,7 +49,7 @@ class Aggregated:
         from ewma._plot import smoothing_note
 
         bands = []
-        for one in sorted(self.aggregates, key=lambda one: (one.tag, one.run)):
+        for one in sorted(self.aggregates, key=lambda one: (natural(one.tag), natural(one.run))):
             s = one.statistics
             low, high = band_edges(self.band, s.mean, s.std, s.min, s.max)
             bands.append(Band(one.run, one.tag, one.step, low, s.mean, high))
@@ -56,8 +57,8 @@ class Aggregated:
         note = f"{band_note(self.most_runs, self.band)}; {which} {smoothing_note(self.decay)}"
         save(draw(bands, note=note), file, kind)
 
-    def summary_table(self) -> SummaryTable:
-        """Return a table for the terminal, a line a group and tag."""
+    def summary_table(self, *, is_narrow: bool = False) -> SummaryTable:
+        """Return a table for the terminal, a line a group and tag; narrow, without the lowest."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -65,13 +66,15 @@ class Aggregated:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         table.add_column("runs", overflow="fold", min_width=NAME_WIDTH)
         table.add_column("tag", overflow="fold", min_width=NAME_WIDTH)
-        for heading in ("count", "steps", "mean", "std", "lowest", "at step"):
+        headings = ("count", "steps", "mean", "std", "lowest", "at step")
+        for heading in headings[:4] if is_narrow else headings:
             table.add_column(heading, justify="right", no_wrap=True)
         for one in self.aggregates:
-            table.add_row(*(Text(shown(cell)) for cell in _summary(one)))
-        table.caption = (
-            "count: the most runs at a step; mean, std: at the last step; lowest: lowest mean"
-        )
+            cells = _summary(one)
+            table.add_row(*(Text(shown(cell)) for cell in cells[: len(table.columns)]))
+        table.caption = "count: the most runs at a step; mean, std: at the last step"
+        if not is_narrow:
+            table.caption += "; lowest: lowest mean"
         table.caption_justify = "left"
         return table
 
@@ -94,5 +97,6 @@ def _summary(one: Aggregate) -> tuple[str, ...]:
         place = int(np.nanargmin(s.mean))
         lowest, at = f"{s.mean[place]:.5g}", str(one.step[place])
     steps = f"{one.step[0]}..{one.step[-1]}"
-    mean, std = f"{s.mean[-1]:.5g}", f"{s.std[-1]:.5g}"
+    mean = f"{s.mean[-1]:.5g}"
+    std = "-" if s.count[-1] == 1 else f"{s.std[-1]:.5g}"  # of one run there is none
     return one.run, one.tag, str(s.count.max()), steps, mean, std, lowest, at

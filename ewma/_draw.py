@@ -70,6 +70,13 @@ class Curve:
     smoothed: NDArray[np.float64]
     spread: NDArray[np.float64] | None = None
 
+    @property
+    def around(self) -> NDArray[np.float64]:
+        """What lies around the line, for the limits of y."""
+        if self.spread is None:
+            return self.raw
+        return np.concatenate([self.raw, self.smoothed - self.spread, self.smoothed + self.spread])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
@@ -93,7 +100,7 @@ class Band:
     high: NDArray[np.float64]
 
     @property
-    def raw(self) -> NDArray[np.float64]:
+    def around(self) -> NDArray[np.float64]:
         """What lies around the line, for the limits of y."""
         return np.concatenate([self.low, self.high])
 
@@ -207,12 +214,13 @@ def run_colours(count: int) -> list[Any]:
 def y_limits(curves: Iterable[Curve | Band]) -> tuple[float, float] | None:
     """Return the limits of y for one panel, or None if it has no finite value.
 
-    All smoothed values lie within. So do the raw ones from the 1st to the 99th percentile, and the
-    others too unless that side would then grow by more than half.
+    All smoothed values lie within. So do the raw ones, and the edges of bands, from the 1st to the
+    99th percentile, and the others too unless that side would then grow by more than half.
     """
     smoothed, usual, every = [], [], []
     for curve in curves:
-        raw = curve.raw[np.isfinite(curve.raw)]
+        around = curve.around
+        raw = around[np.isfinite(around)]
         line = curve.smoothed[np.isfinite(curve.smoothed)]
         if len(line):
             smoothed += [line.min(), line.max()]

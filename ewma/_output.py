@@ -30,8 +30,8 @@ class Report(Protocol):
     def draw(self, file: IO[bytes], *, kind: str) -> None:
         """Draw it as "png", "svg" or "pdf"."""
 
-    def summary_table(self) -> SummaryTable:
-        """Return a table for the terminal, a line a run and tag."""
+    def summary_table(self, *, is_narrow: bool = False) -> SummaryTable:
+        """Return a table for the terminal, a line a run and tag; narrow, with what matters most."""
 
     def summary_lines(self) -> str:
         """Return the table's content for a narrow terminal: text that breaks anywhere."""

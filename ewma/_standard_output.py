@@ -14,7 +14,10 @@ from ewma._refusal import refuse
 from ewma.report import NAME_WIDTH
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+
+    from ewma._output import Report
 
 
 def to_stdout(write: Callable[[IO[bytes]], object]) -> None:
@@ -36,13 +39,23 @@ def to_stdout(write: Callable[[IO[bytes]], object]) -> None:
             file.detach()  # type: ignore[attr-defined]  # it would close stdout
 
 
-def print_table(table: Table, lines: Callable[[], str]) -> None:
-    """Print a table, or where it is too wide the same in lines."""
+def print_summary(report: Report) -> None:
+    """Print a report's table, or where the terminal is too narrow less of it, or lines."""
     from rich.console import Console
-    from rich.measure import Measurement
 
     keep_to_encoding()
     console = Console()
+    for is_narrow in (False, True):
+        table = report.summary_table(is_narrow=is_narrow)
+        if _least_width(table, console) <= console.width:
+            console.print(table)
+            return
+    click.echo(report.summary_lines(), nl=False)
+
+
+def _least_width(table: Table, console: Console) -> int:
+    from rich.measure import Measurement
+
     unbounded = console.options.update(max_width=sys.maxsize)
     # Long names may take several lines, the numbers may not.
     foldable = sum(
@@ -50,11 +63,7 @@ def print_table(table: Table, lines: Callable[[], str]) -> None:
         for column in table.columns
         if not column.no_wrap
     )
-    widest = Measurement.get(console, unbounded, table).maximum
-    if widest - max(foldable, 0) <= console.width:
-        console.print(table)
-    else:
-        click.echo(lines(), nl=False)
+    return Measurement.get(console, unbounded, table).maximum - max(foldable, 0)
 
 
 def keep_to_encoding() -> None:

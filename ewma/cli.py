@@ -18,7 +18,7 @@ from ewma._output import SUFFIXES, Output, Report, check_wide
 from ewma._progress_bar import ProgressBar
 from ewma._refusal import refuse
 from ewma._smooth_scalars import choose_betas, smooth_columns
-from ewma._standard_output import keep_to_encoding, print_table, to_stdout
+from ewma._standard_output import keep_to_encoding, print_summary, to_stdout
 from ewma._table import write_csv
 from ewma._threads import thread_limit
 from ewma.report import Smoothed, series_list
@@ -310,7 +310,7 @@ def main(
 def _show(report: Report, *, is_wide: bool) -> None:
     """Show a report as the standard output lets it be shown."""
     if sys.stdout.isatty():
-        to_stdout(lambda _: print_table(report.summary_table(), report.summary_lines))
+        to_stdout(lambda _: print_summary(report))
         return
     try:
         table = report.table(is_wide=is_wide)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ewma._bands import AnyBand
+from ewma._natural_order import natural
 from ewma._table import Table
 from ewma._wide import wide
 from ewma.tensorboard._columns import Rows, ScalarColumns
@@ -57,7 +58,10 @@ class Smoothed:
 
         c = self.columns
         own = repeat(self.decay) if self.betas is None else ({"beta": b} for b in self.betas)
-        series = sorted(zip(c.series(), own, strict=False), key=lambda one: one[0][1::-1])
+        series = sorted(
+            zip(c.series(), own, strict=False),
+            key=lambda one: (natural(one[0][1]), natural(one[0][0])),
+        )
         runs = [run for (run, _, _), _ in series]
         steps = [c.step[rows] for (_, _, rows), _ in series]
         wall_times = [c.wall_time[rows] for (_, _, rows), _ in series]
@@ -69,8 +73,8 @@ class Smoothed:
         note = smoothing_note(self.decay, self.betas) + curve_band_note(self.band)
         save(draw(curves, x_label=label, note=note), file, kind)
 
-    def summary_table(self) -> SummaryTable:
-        """Return a table for the terminal, a line a run and tag."""
+    def summary_table(self, *, is_narrow: bool = False) -> SummaryTable:
+        """Return a table for the terminal, a line a run and tag; narrow, without the lowest."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -78,19 +82,24 @@ class Smoothed:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         table.add_column("run", overflow="fold", min_width=NAME_WIDTH)
         table.add_column("tag", overflow="fold", min_width=NAME_WIDTH)
-        for heading in ("points", "steps", "last", "smoothed", "lowest", "at step"):
+        lowest = () if is_narrow else ("lowest", "at step")
+        for heading in ("points", "steps", "last", "smoothed", *lowest):
             table.add_column(heading, justify="right", no_wrap=True)
         if self.betas is not None:
             table.add_column("beta", justify="right", no_wrap=True)
         for i, (run, tag, rows) in enumerate(self.columns.series()):
             s = _summary(self, rows)
             steps = f"{s.first_step}..{s.last_step}"
-            cells = [run, tag, s.points, steps, s.last, s.smoothed, s.lowest, s.lowest_step]
+            cells = [run, tag, s.points, steps, s.last, s.smoothed]
+            if not is_narrow:
+                cells += [s.lowest, s.lowest_step]
             if self.betas is not None:
                 cells.append(f"{self.betas[i]:.5g}")
             # Text: "[b]" in a tag is no markup
             table.add_row(*(Text(shown(cell)) for cell in cells))
-        table.caption = "last: value; smoothed: the same, smoothed; lowest: lowest smoothed value"
+        table.caption = "last: value; smoothed: the same, smoothed"
+        if not is_narrow:
+            table.caption += "; lowest: lowest smoothed value"
         table.caption_justify = "left"
         return table
 

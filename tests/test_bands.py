@@ -100,6 +100,13 @@ def test_a_band_at_a_single_step_is_a_stroke():
     )
 
 
+def test_limits_hold_a_curves_band():
+    n = np.arange(100.0)
+    low, high = y_limits([Curve("a", "loss", n, n, n, np.full(100, 30.0))])
+    assert -40 < low < -30
+    assert 129 < high < 140
+
+
 def test_limits_hold_the_mean_and_most_of_the_band():
     n = np.arange(100.0)
     band = Band("a", "loss", n, n - 1, n, np.where(n == 50, 1e6, n + 1))

@@ -152,12 +152,12 @@ class TestAggregate:
         monkeypatch.setenv("COLUMNS", "120")
         result = call("seeds", *self.OVER, "--tag", "loss", "--beta", "0", terminal=True)
         lines = [line.split() for line in result.out.splitlines()]
-        assert ["x/*", "loss", "2", "0..2", "1", "nan", "1", "2"] in lines
+        assert ["x/*", "loss", "2", "0..2", "1", "-", "1", "2"] in lines
         assert ["=y/*", "loss", "2", "0..1", "1.5", "0.70711", "1.5", "0"] in lines
         monkeypatch.setenv("COLUMNS", "40")
         result = call("seeds", *self.OVER, "--tag", "loss", "--beta", "0", terminal=True)
         assert (
-            "x/* loss: up to 2 runs, steps 0..2, last mean 1, std nan, lowest mean 1 at step 2\n"
+            "x/* loss: up to 2 runs, steps 0..2, last mean 1, std -, lowest mean 1 at step 2\n"
         ) in result.out
 
     @pytest.mark.parametrize("options", [(), ("--band", "range"), ("--smooth", "after")])

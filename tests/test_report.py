@@ -269,6 +269,13 @@ class TestSummary:
         (row,) = [line for line in text.splitlines() if "loss" in line]
         assert row.split() == ["r", "loss", "3", "5..7", "6", "3", "1", "9"]
 
+    def test_narrow_table_is_without_the_lowest(self):
+        scalars = smoothed([4, 2, 6], ["loss"], ["r"], [5, 9, 7])
+        text = rendered(scalars, 80, is_narrow=True)
+        (row,) = [line for line in text.splitlines() if "r " in line and "loss" in line]
+        assert row.split() == ["r", "loss", "3", "5..7", "6", "3"]
+        assert "lowest" not in text
+
     @pytest.mark.parametrize("width", [82, 100, 300])
     def test_table_escapes_and_stays_within_the_width(self, width):
         names = [*HARMLESS, *FORMULAS, "x" * 400, "损" * 200]
@@ -290,9 +297,9 @@ class TestSummary:
         assert series_list(columns) == "run\ttag\tsegment\tpoints\nr\tt\t0\t2\nr\tt\t1\t1\n"
 
 
-def rendered(scalars, width):
+def rendered(scalars, width, **options):
     stream = Stream()
-    Console(file=stream, width=width).print(scalars.summary_table())
+    Console(file=stream, width=width).print(scalars.summary_table(**options))
     return stream.text()
 
 
