@@ -12,12 +12,11 @@ import numpy.typing as npt
 from ewma._auto import auto_beta
 from ewma._decay import Auto, beta_from, given_decay
 from ewma._smooth import smooth
-from ewma.tensorboard import read_scalars
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import Duplicates
 from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._name_filter import Patterns
-from ewma.tensorboard._read import Paths
+from ewma.tensorboard._read import Paths, read_frame
 from ewma.tensorboard._restarts import Restarts
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ def smooth_scalars(
     ----------
     path, tags, runs, restarts, duplicates, verify, errors, storage_options
         As for `read_scalars`. With ``restarts="segment"`` each version is smoothed on its own.
+        The smoothed curves that `write_scalars` or ``ewma-smooth -o LOGDIR/`` wrote beside their
+        runs are left out: they are not smoothed again, unless `runs` chooses them alone.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9. With ``beta="auto"`` each run and tag has the
         beta that `choose_beta` chooses, or 0.9 where it has fewer than 3 points.
@@ -76,7 +77,7 @@ def smooth_scalars(
     decays = {"beta": beta, "alpha": alpha, "com": com, "span": span, "halflife": halflife}
     is_auto = given_decay(**decays) == ("beta", "auto")
     betas: Betas = [] if is_auto else beta_from(**cast("dict[str, float]", decays))
-    frame = read_scalars(
+    frame = read_frame(
         path,
         tags=tags,
         runs=runs,

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from ewma._aggregate_command import aggregate_columns, check_options
 from ewma._bands import band_from
 from ewma._decay import beta_from
-from ewma._event_output import leave_out_written, write_runs
+from ewma._event_output import name_after_folder, write_runs
 from ewma._output import SUFFIXES, Output, Report, check_wide
 from ewma._progress_bar import ProgressBar
 from ewma._refusal import refuse
@@ -278,14 +278,16 @@ def main(
 
     if follow:
         _follow(paths, tags, runs, given or {"beta": beta})
-    exit_code, columns = _load(paths, tags, runs, restarts, duplicates, verify)
+    exit_code, columns = _load(
+        paths, tags, runs, restarts, duplicates, verify, smoothed_too=list_only
+    )
     if len(columns) == 0:
         sys.exit(exit_code)
     if list_only:
         to_stdout(lambda file: file.write(series_list(columns).encode()))
         sys.exit(exit_code)
     if to_folder:
-        _leave_out_written(columns, paths)
+        name_after_folder(columns, paths)
     decay = given or {"beta": beta}
     report: Report
     if over is None:
@@ -364,6 +366,8 @@ def _load(
     restarts: Restarts,
     duplicates: Duplicates,
     verify: Verify,
+    *,
+    smoothed_too: bool,
 ) -> tuple[int, ScalarColumns]:
     """Return the exit code so far and the columns; say on stderr what was wrong."""
     try:
@@ -375,6 +379,7 @@ def _load(
                 restarts=restarts,
                 duplicates=duplicates,
                 verify=verify,
+                smoothed_too=smoothed_too,
                 progress=progress,
             )
     except DuplicateStepError as error:
@@ -388,15 +393,6 @@ def _load(
         given = ", ".join(shown(path) for path in paths)
         click.echo(f"ewma-smooth: error: {given}: there are no scalars in it.", err=True)
     return exit_code, columns
-
-
-def _leave_out_written(columns: ScalarColumns, paths: tuple[str, ...]) -> None:
-    written = leave_out_written(columns, paths)
-    if written:
-        names = ", ".join(map(shown, written))
-        click.echo(
-            f"ewma-smooth: note: {names}: left out, as smoothed curves of the others.", err=True
-        )
 
 
 def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> None:

@@ -15,7 +15,7 @@ from ewma._table import Table
 from ewma._wide import wide
 from ewma.tensorboard._columns import Rows, ScalarColumns
 from ewma.tensorboard._problems import shown
-from ewma.tensorboard._write import SMOOTHED
+from ewma.tensorboard._written import SMOOTHED
 
 if TYPE_CHECKING:
     from rich.table import Table as SummaryTable

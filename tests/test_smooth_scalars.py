@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pandas as pd
 import pytest
 from event_writer import curve, event, event_file, float_tensor, simple
@@ -94,3 +95,31 @@ def test_the_input_columns_stay_as_they_are(runs, taking_turns):
     for _, _, rows in ScalarColumns.from_pandas(frame).series():
         ewma.smooth(frame["value"].to_numpy()[rows])
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_what_was_smoothed_is_not_smoothed_again(tmp_path):
+    """As README's own lines would: write beside the originals, then smooth the folder again."""
+
+    def write(run):
+        (tmp_path / run).mkdir(parents=True, exist_ok=True)
+        (tmp_path / run / "1.tfevents").write_bytes(event_file(*curve("loss", [3, 1, 2])))
+
+    write("a")
+    write("a/b")
+    first = ewma.smooth_scalars(tmp_path, 0.5)
+    ewma.write_scalars(first, tmp_path)
+    assert {"a.smoothed", "a/b.smoothed"} < set(ewma.read_scalars(tmp_path)["run"])
+    pd.testing.assert_frame_equal(ewma.smooth_scalars(tmp_path, 0.5), first)
+    # A run of somebody else's that only is called so stays; and whoever asks for one gets it.
+    write("label")
+    write("label.smoothed")
+    runs = set(ewma.smooth_scalars(tmp_path, 0.5)["run"])
+    assert runs == {"a", "a/b", "label", "label.smoothed"}
+    alone = ewma.smooth_scalars(tmp_path, 0.5, runs="a.smoothed")
+    np.testing.assert_allclose(alone["value"], ewma.smooth([3.0, 1.0, 2.0], 0.5), rtol=1e-6)
+    assert set(ewma.smooth_scalars(tmp_path / "a.smoothed")["run"]) == {"."}
+
+
+def test_the_result_in_the_place_of_a_path():
+    with pytest.raises(TypeError, match="path must be a path.*; received a DataFrame"):
+        ewma.smooth_scalars(pd.DataFrame({"run": [], "value": []}))

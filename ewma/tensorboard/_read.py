@@ -11,12 +11,13 @@ from ewma._warnings import warn
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session
 from ewma.tensorboard._duplicates import DUPLICATES, Duplicates, drop_duplicates
 from ewma.tensorboard._event_file import Verify
-from ewma.tensorboard._files import Run, find_runs
+from ewma.tensorboard._files import Run, find_runs, shared_name
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import NOTE, UNREADABLE, Problem
 from ewma.tensorboard._read_files import read_files, tag_name
 from ewma.tensorboard._restarts import RESTARTS, Overtaken, Restarts, drop_overtaken, segments
 from ewma.tensorboard._url import is_url, local_path
+from ewma.tensorboard._written import leave_out_smoothed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,20 +109,25 @@ def read_scalars(
     >>> scalars.groupby(["run", "tag"], observed=True)["value"].size().to_dict()
     {('lr_0.1', 'loss/train'): 800, ('lr_0.3', 'loss/train'): 800}
     """
-    _check_choice("errors", errors, ("warn", "raise"))
-    if errors == "raise":
-        return _load(
-            path, tags, runs, restarts, duplicates, verify, storage_options, None, _raise
-        ).to_pandas()
-    columns, problems = load_scalars(
+    return read_frame(
         path,
         tags=tags,
         runs=runs,
         restarts=restarts,
         duplicates=duplicates,
         verify=verify,
+        errors=errors,
         storage_options=storage_options,
+        smoothed_too=True,
     )
+
+
+def read_frame(path: Paths, *, errors: Literal["warn", "raise"], **options: Any) -> pd.DataFrame:
+    """Read as `read_scalars` does, with the options of `load_scalars`."""
+    _check_choice("errors", errors, ("warn", "raise"))
+    if errors == "raise":
+        return _load(path, report=_raise, **options).to_pandas()
+    columns, problems = load_scalars(path, **options)
     fatal = [problem for problem in problems if problem.exit_code == UNREADABLE]
     if len(columns) == 0 and fatal:
         _raise(fatal[0])
@@ -131,27 +137,15 @@ def read_scalars(
     return columns.to_pandas()
 
 
-def load_scalars(
-    path: Paths,
-    *,
-    tags: Patterns = None,
-    runs: Patterns = None,
-    restarts: Restarts = "latest",
-    duplicates: Duplicates = "keep",
-    verify: Verify = "scalars",
-    storage_options: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> tuple[ScalarColumns, list[Problem]]:
+def load_scalars(path: Paths, **options: Any) -> tuple[ScalarColumns, list[Problem]]:
     """Read as `read_scalars` does, and return what was wrong instead of raising it.
 
+    Without `smoothed_too` runs that `write_scalars` has made of others are left out.
     `progress` is called after each chunk, with the bytes done and the bytes in all: by several
     threads, but by one at a time.
     """
     problems: list[Problem] = []
-    columns = _load(
-        path, tags, runs, restarts, duplicates, verify, storage_options, progress, problems.append
-    )
-    return columns, problems
+    return _load(path, report=problems.append, **options), problems
 
 
 def _raise(problem: Problem) -> None:
@@ -161,13 +155,15 @@ def _raise(problem: Problem) -> None:
 
 def _load(
     path: Paths,
-    tags: Patterns,
-    runs: Patterns,
-    restarts: Restarts,
-    duplicates: Duplicates,
-    verify: Verify,
-    storage_options: Mapping[str, Any] | None,
-    progress: Progress | None,
+    *,
+    tags: Patterns = None,
+    runs: Patterns = None,
+    restarts: Restarts = "latest",
+    duplicates: Duplicates = "keep",
+    verify: Verify = "scalars",
+    storage_options: Mapping[str, Any] | None = None,
+    smoothed_too: bool = False,
+    progress: Progress | None = None,
     report: Callable[[Problem], None],
 ) -> ScalarColumns:
     _check_choice("restarts", restarts, RESTARTS)
@@ -185,6 +181,10 @@ def _load(
     wanted = [run for run in found if wanted_run(run.name)]
     if found and not wanted:
         report(wanted_run.nothing_left(given, (run.name for run in found)))
+    if not smoothed_too:
+        wanted, notes = leave_out_smoothed(wanted, _names(wanted, paths))
+        for note in notes:
+            report(note)
     overtaken = Overtaken() if restarts == "latest" else None
     columns, sessions, others = _read_runs(wanted, wanted_tag, verify, overtaken, progress, report)
     replaced = 0 if overtaken is None else overtaken.points
@@ -196,6 +196,14 @@ def _load(
         columns.segment = segments(columns, sessions)
     drop_duplicates(columns, duplicates)
     return columns
+
+
+def _names(runs: list[Run], paths: list[str]) -> set[str]:
+    """Return what the runs are called; the run "." also goes by its folder's name."""
+    names = {run.name for run in runs}
+    if "." in names and not any(map(is_url, paths)):
+        names.add(shared_name(paths))
+    return names
 
 
 def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
@@ -250,8 +258,9 @@ def _read_runs(
 def _as_paths(path: Paths) -> list[str]:
     if isinstance(path, str | bytes | os.PathLike):
         return [local_path(os.fsdecode(path))]
-    if not isinstance(path, Iterable):
-        raise TypeError(f"path must be a path, or a list of them; received {path!r}")
+    if not isinstance(path, Iterable) or hasattr(path, "columns"):
+        received = repr(path) if not hasattr(path, "columns") else f"a {type(path).__name__}"
+        raise TypeError(f"path must be a path, or a list of them; received {received}")
     paths = [local_path(os.fsdecode(item)) for item in path]
     if not paths:
         raise ValueError("give at least one path; the list of paths is empty")

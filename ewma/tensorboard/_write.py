@@ -16,19 +16,14 @@ from ewma._output_file import make_folders, write_together
 from ewma.tensorboard._columns import Codes, Rows, ScalarColumns
 from ewma.tensorboard._records import Dtype, records
 from ewma.tensorboard._url import NO_WRITING, is_url, local_path
+from ewma.tensorboard._written import FILE, OWN, SMOOTHED
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T", bound=np.signedinteger[Any])
 
-SMOOTHED = ".smoothed"  # after the name of what is not as it was read
-
 _NEEDED = ("run", "tag", "step", "wall_time")
-# The time stands where "ewma" does in the names that trainings give, so none of theirs is replaced
-# here. A new number each time: a TensorBoard that is running reads new files, but none twice.
-_FILE = "events.out.tfevents.ewma.{:06}"
-_OWN = r"events\.out\.tfevents\.ewma\.(\d+)"
 # The parts of a run's name that lead elsewhere, or that the system has no folder for. Compiled
 # where they are used: nobody who only reads waits for it.
 _ASTRAY = {
@@ -202,9 +197,9 @@ def write_event_files(
                 f"{run.folder} has event files already; give force=True (--force) to write beside "
                 "them, or another logdir"
             )
-        own = {name: int(match[1]) for name in there if (match := re.fullmatch(_OWN, name))}
+        own = {name: int(match[1]) for name in there if (match := re.fullmatch(OWN, name))}
         earlier += [run.folder / name for name in own]
-        files.append(run.folder / _FILE.format(max(own.values(), default=0) + 1))
+        files.append(run.folder / FILE.format(max(own.values(), default=0) + 1))
     with make_folders(run.folder for run in runs):
         _refuse_one_folder(runs)
         with write_together(replace=False) as open_file:
