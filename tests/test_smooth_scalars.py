@@ -121,5 +121,5 @@ def test_what_was_smoothed_is_not_smoothed_again(tmp_path):
 
 
 def test_the_result_in_the_place_of_a_path():
-    with pytest.raises(TypeError, match="path must be a path.*; received a DataFrame"):
+    with pytest.raises(TypeError, match=r"path must be a path.*; received a DataFrame"):
         ewma.smooth_scalars(pd.DataFrame({"run": [], "value": []}))
