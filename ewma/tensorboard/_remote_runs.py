@@ -37,6 +37,14 @@ def remote_runs(
     tops: list[_Top] = []
     folders: list[tuple[Any, str]] = []
     for url in urls:
+        if re.match(r"(?i)(zip|tar|libarchive)://(?!.*::)", url):
+            scheme, _, archive = url.partition("://")
+            message = (
+                "a URL of what is in an archive names the archive behind ::, as in "
+                f"{scheme}://::{archive} or {scheme}://FOLDER::{archive}."
+            )
+            report(Problem(url, None, message, UNREADABLE))
+            continue
         try:
             file_system, path = _file_system(url, options)
         except OSError as error:

@@ -253,6 +253,14 @@ class TestPackages:
         with pytest.raises(OSError, match=r"nix://b: .*Protocol not known: nix"):
             ewma.read_scalars("nix://b")
 
+    @pytest.mark.parametrize("scheme", ["zip", "tar"])
+    def test_archive_without_what_is_in_it(self, tmp_path, scheme):
+        message = (
+            rf"in an archive names the archive behind ::, as in {scheme}://::{tmp_path}/a\.b or"
+        )
+        with pytest.raises(ValueError, match=message):
+            ewma.read_scalars(f"{scheme}://{tmp_path}/a.b")
+
     def test_local_paths_need_none(self, tmp_path):
         (tmp_path / "tfevents").write_bytes(POINT)
         program = f"import sys; sys.modules['fsspec'] = None; {MAIN}"
