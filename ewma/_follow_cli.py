@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-import click
 import numpy as np
 
 from ewma._follow import SmoothingFollower
+from ewma._standard_error import say
 from ewma._table import write_csv
 from ewma.report import HEADER, Smoothed
 from ewma.tensorboard._columns import ScalarColumns
@@ -38,7 +38,7 @@ Start = Callable[[Callable[[Problem], None]], SmoothingFollower]
 
 def follow_to_pipe(start: Start, file: IO[bytes]) -> None:
     """Write a line a point as it comes, until the reader has gone."""
-    follower = start(lambda problem: _echo(_line(problem)))
+    follower = start(lambda problem: say(_line(problem)))
     has_gone = _wait_for_reader(file)
     file.write((",".join(HEADER) + "\n").encode())
     file.flush()
@@ -85,7 +85,7 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
         if sys.stderr is not None and sys.stderr.isatty():
             said.append(line)  # it would tear the chart
         else:
-            _echo(line)
+            say(line)
 
     # A shell would be left without cursor.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
@@ -104,7 +104,7 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
         signal.signal(signal.SIGTERM, before)
         console.print(chart)
         for line in said:
-            _echo(line)
+            say(line)
 
 
 def _draw(
@@ -127,7 +127,3 @@ def _draw(
 def _line(problem: Problem) -> str:
     kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
     return f"{kind}: {problem}"
-
-
-def _echo(line: str) -> None:
-    click.echo(f"ewma-smooth: {line}", err=True)

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from ewma._refusal import refuse
+from ewma._standard_error import refuse
 from ewma.report import NAME_WIDTH
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from ewma._decay import beta_from
 from ewma._event_output import name_after_folder, write_runs
 from ewma._output import SUFFIXES, Output, Report, check_wide
 from ewma._progress_bar import ProgressBar
-from ewma._refusal import refuse
 from ewma._smooth_scalars import choose_betas, smooth_columns
+from ewma._standard_error import refuse, say
 from ewma._standard_output import keep_to_encoding, print_summary, to_stdout
 from ewma._table import write_csv
 from ewma._threads import thread_limit
@@ -54,7 +54,7 @@ class _Command(click.Command):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            refuse(f"{shown(error.format_message())} See ewma-smooth --help.")
+            refuse(f"{error.format_message()} See ewma-smooth --help.")
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -237,13 +237,13 @@ def main(
         refuse(f"{error}.")
     url = next(filter(is_url, paths), None) if follow else None
     if url is not None:
-        refuse(f"{shown(url)}: {NO_FOLLOWING}.")
+        refuse(f"{url}: {NO_FOLLOWING}.")
     if is_auto and follow:
         refuse("--beta auto looks at a whole curve: give a number, or leave out --follow.")
     if is_auto and over is not None:
         refuse("--beta auto is each curve's own: give a number, or leave out --aggregate.")
     if given_output is not None and is_url(given_output):
-        refuse(f"-o {shown(given_output)}: {NO_WRITING}.")
+        refuse(f"-o {given_output}: {NO_WRITING}.")
     output = None if given_output is None else Output.of(local_path(given_output))
     if force and output is None:
         refuse("--force replaces a file: add -o FILE, or leave it out.")
@@ -296,7 +296,7 @@ def main(
         report = Smoothed(columns, smoothed, decay, x or "step", chosen, width)
         if chosen is not None and (output is not None or not sys.stdout.isatty()):
             for (run, tag, _), own in zip(columns.series(), chosen, strict=True):
-                click.echo(f"ewma-smooth: {shown(run)} {shown(tag)}: beta {own:.5g}", err=True)
+                say(f"{run} {tag}: beta {own:.5g}")
     else:
         try:
             report = aggregate_columns(columns, beta, decay, over, align, smoothing, width)
@@ -386,12 +386,12 @@ def _load(
         refuse(f"{error}.")
     for problem in problems:
         kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
-        click.echo(f"ewma-smooth: {kind}: {problem}", err=True)
+        say(f"{kind}: {problem}")
     exit_code = max([0, *(problem.exit_code for problem in problems)])
     if len(columns) == 0 and exit_code != UNREADABLE:
         exit_code = UNREADABLE
-        given = ", ".join(shown(path) for path in paths)
-        click.echo(f"ewma-smooth: error: {given}: there are no scalars in it.", err=True)
+        given = ", ".join(paths)
+        say(f"error: {given}: there are no scalars in it.")
     return exit_code, columns
 
 
@@ -408,6 +408,6 @@ def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> Non
         refuse(f"{error}.")
     except OSError as error:
         where = f" ({error.filename})" if output.is_folder and error.filename else ""
-        reason = shown(f"{error.strerror or error}{where}")
+        reason = f"{error.strerror or error}{where}"
         refuse(f"-o {output}: {reason}; nothing was written.")
-    click.echo(f"ewma-smooth: wrote {wrote}", err=True)
+    say(f"wrote {wrote}")

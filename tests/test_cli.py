@@ -749,3 +749,25 @@ def test_threads_that_cannot_be(monkeypatch, capsys):
     result = call(os.fspath(Path("examples/runs").resolve()), "--list")
     assert result.code == 2
     assert "EWMA_NUM_THREADS must be a whole number of at least 1" in result.err
+
+
+class TestNobodyReadsStderr:
+    """`2>&1 | head -1` has seen enough of the notes; the file is written all the same."""
+
+    PROGRAM = f"""
+import os, sys
+read, write = os.pipe()
+os.dup2(write, 2)
+os.close(read)
+{MAIN}
+"""
+
+    @pytest.mark.parametrize("options", [[], ["--beta", "auto"]])
+    def test_file_is_written(self, folder, options):
+        write("tfevents", event_file(*curve("loss", VALUES), *curve("acc", VALUES)))
+        result = run("tfevents", *options, "-o", "x.csv", program=self.PROGRAM)
+        assert result == (0, "", "")
+        assert (folder / "x.csv").read_text().count("\n") == 2 * len(VALUES) + 1
+
+    def test_refusal(self, folder):
+        assert run("nothing", program=self.PROGRAM) == (2, "", "")
