@@ -62,6 +62,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ewma")
     if name not in _LATER:
         raise AttributeError(f"module 'ewma' has no attribute {name!r}")
     from importlib import import_module

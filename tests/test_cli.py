@@ -435,6 +435,7 @@ class TestOptions:
     def test_version(self):
         version = importlib.metadata.version("ewma")
         assert call("--version") == (0, f"ewma-smooth {version}\n", "")
+        assert ewma.__version__ == version
 
     @pytest.mark.parametrize("option", ["-h", "--help"])
     def test_help(self, option):

@@ -61,6 +61,7 @@ def surroundings(complete, i):
     if not complete:
         x[rng.random(500) < 0.2] = np.nan
         x[100:110] = np.nan
+    x2 = x + rng.standard_normal(500)
     t = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 100, 500).cumsum(), "s")
     return {
         **{name: getattr(ewma, name) for name in ewma.__all__},
@@ -70,6 +71,7 @@ def surroundings(complete, i):
         **{"t": t, "pt": pl.Series(t.to_numpy()), "key": rng.choice(list("abc"), 500)},
         **{"a": 0.1, "h": 6.5, "d": "90s", "dp": "90s", "i": i, "w": 0.9},
         "steps": rng.integers(1, 20, 500).cumsum(),
+        **{"x2": x2, "s2": pd.Series(x2), "n": np.arange(1, 501), "pl": pl},
     }
 
 
