@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
@@ -195,12 +196,16 @@ class SmoothingFollower:
 
 
 class _Series:
-    """The points of one run and tag that have not been replaced, and the mean after them."""
+    """The points of one run and tag that have not been replaced, and the mean after them.
+
+    A log may have thousands of sessions: none of them goes through all points or all STARTs.
+    """
 
     def __init__(self, beta: float) -> None:
         self._beta = beta
         self._mean = EMA(beta)
         self._step, self._value = array("q"), array("d")
+        self._highest = array("q")  # the highest step as far as each point
         self._session = -1
         self._begin = 0  # where the points of the latest session begin
         self._lowest = 0  # the lowest step that session has reached, if it has points
@@ -212,29 +217,44 @@ class _Series:
             lowest = int(points.step.min())
             if points.session > self._session:
                 # A START record says it of all tags, also of those that its session has not.
-                for session, start in points.starts.items():
-                    if self._session < session <= points.session:
-                        lowest = min(lowest, start)
+                lowest = min([lowest, *self._started(points)])
                 self._session, self._begin = points.session, len(self._step)
                 cut = self._cut(lowest)
                 self._lowest = lowest
             elif lowest < self._lowest:
                 cut = self._cut(lowest)
                 self._lowest = lowest
-        self._step.frombytes(points.step.tobytes())
-        self._value.frombytes(points.value.tobytes())
+        self._append(points.step, points.value)
         return self._mean.update(points.value), cut
+
+    def _started(self, points: NewPoints) -> list[int]:
+        """Return the steps that STARTs say of the sessions up to that of `points`."""
+        sessions = range(self._session + 1, points.session + 1)
+        starts = points.starts
+        if len(sessions) < len(starts):
+            return [starts[session] for session in sessions if session in starts]
+        return [start for session, start in starts.items() if session in sessions]
+
+    def _append(self, step: npt.NDArray[np.int64], value: npt.NDArray[np.float64]) -> None:
+        highest = np.maximum.accumulate(step)
+        if self._highest:
+            np.maximum(highest, self._highest[-1], out=highest)
+        self._step.frombytes(step.tobytes())
+        self._highest.frombytes(highest.tobytes())
+        self._value.frombytes(value.tobytes())
 
     def _cut(self, lowest: int) -> int | None:
         """Let go of what earlier sessions have from `lowest` on; smooth anew if that is any."""
-        step, value = np.array(self._step), np.array(self._value)
-        kept = step < lowest
-        kept[self._begin :] = True
-        if kept.all():
+        first = bisect_left(self._highest, lowest, 0, self._begin)
+        if first == self._begin:
             return None
+        step, value = np.array(self._step[first:]), np.array(self._value[first:])
+        kept = step < lowest
+        kept[self._begin - first :] = True
         self._begin -= int(np.count_nonzero(~kept))
-        self._step, self._value = array("q", step[kept].tobytes()), array("d")
-        self._value.frombytes(value[kept].tobytes())
+        for column in (self._step, self._highest, self._value):
+            del column[first:]
+        self._append(step[kept], value[kept])
         self._mean = EMA(self._beta)
         self._mean.update(np.array(self._value))
         return lowest

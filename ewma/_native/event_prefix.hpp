@@ -1,4 +1,5 @@
-// What the beginning of a long event tells: that it is an image or the like, and holds no scalar.
+// What the beginning of a long event tells: that it is an image or the like, and holds no scalar,
+// or that it is no event at all.
 #pragma once
 
 #include <algorithm>
@@ -128,6 +129,37 @@ inline bool event_has_no_scalar(Prefix event, Passed& passed) {
     default:
       return false;
   }
+}
+
+// Whether a message is malformed already in what is seen of it, and so as a whole. Only the fields
+// on the way to a summary's values are gone into: `inner` is the one of them to look for, or 0.
+inline bool message_is_malformed(Prefix message, std::uint32_t inner, std::uint32_t innermost) {
+  // A key and the number behind it are no longer: what fails here is not just out of sight.
+  constexpr std::size_t kMostOfAField = 20;
+  Message in(message.seen);
+  while (true) {
+    const auto walked = [&] { return static_cast<std::size_t>(in.position() - message.seen.data); };
+    if (message.seen.size - walked() < kMostOfAField) return false;
+    std::uint32_t key;
+    if (!in.next(key)) return true;
+    if ((key & 7) == kGroup) return false;  // its end may be out of sight
+    if ((key & 7) != kBytes) {
+      in.skip(key);
+      if (!in.ok()) return true;
+      continue;
+    }
+    const std::uint64_t size = in.varint();
+    if (!in.ok() || size > message.size - walked()) return true;
+    const auto seen =
+        static_cast<std::size_t>(std::min<std::uint64_t>(size, message.seen.size - walked()));
+    const Prefix content{in.ahead(seen), size};
+    if (key == inner && message_is_malformed(content, innermost, 0)) return true;
+    in.take(seen);
+  }
+}
+
+inline bool event_is_malformed(Prefix event) {
+  return message_is_malformed(event, field(5, kBytes), field(1, kBytes));
 }
 
 }  // namespace ewma

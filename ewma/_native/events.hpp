@@ -78,9 +78,8 @@ class EventReader {
   // How many of the bytes that come next make no difference; `skip` takes so many for fed. Never
   // all of a record: only its end shows that it is there.
   std::uint64_t skippable() const {
-    const bool checked = verify_ == Verify::kAll && !is_too_long();
     const std::uint64_t kept = behind_ + kFooter;
-    return passing_ && !checked && needed() > kept ? needed() - kept : 0;
+    return passing_ && !checked_ && needed() > kept ? needed() - kept : 0;
   }
   void skip(std::uint64_t n) { arrived_ += std::min(n, skippable()); }
 
@@ -91,7 +90,7 @@ class EventReader {
   // network file systems show a hole of zeros first. Otherwise the same as `offset`.
   std::uint64_t settled() const { return settled_; }
 
-  // Goes back there: the bytes from there on are to be fed anew.
+  // Goes back there: the bytes from there on are to be fed anew. What was kept of them is let go.
   void retry() {
     damage_[static_cast<std::size_t>(Damage::kLength)] = {};
     damage_[static_cast<std::size_t>(Damage::kData)].records -= unsettled_;
@@ -100,7 +99,7 @@ class EventReader {
     stopped_ = passing_ = false;
     size_ = kHeader;
     arrived_ = 0;
-    tail_.clear();
+    let_go();
   }
 
   const DamageCount& damage(Damage kind) const { return damage_[static_cast<std::size_t>(kind)]; }
@@ -184,13 +183,13 @@ class EventReader {
       if (passing_) tail_.clear();
     } else {
       read_record(tail_.data());
-      tail_.clear();
-      if (tail_.capacity() > kSpare) tail_.shrink_to_fit();
+      let_go();
     }
     return used;
   }
 
-  // In the middle of a record without scalars, of which no more than the end is kept.
+  // In the middle of a record without scalars or that is no Event, of which no more than the end is
+  // kept.
   std::size_t pass_over(const std::uint8_t* p, std::size_t n) {
     const std::uint64_t end = size_ - kFooter - behind_;
     const bool is_kept = arrived_ >= end;
@@ -198,7 +197,7 @@ class EventReader {
         static_cast<std::size_t>(std::min<std::uint64_t>((is_kept ? size_ : end) - arrived_, n));
     if (is_kept) {
       tail_.insert(tail_.end(), p, p + used);
-    } else if (verify_ == Verify::kAll && !is_too_long()) {
+    } else if (checked_) {
       crc_ = crc32c(p, used, crc_);
     }
     arrived_ += used;
@@ -206,12 +205,12 @@ class EventReader {
       passing_ = false;
       const Bytes behind{tail_.data(), behind_};
       bool is_damaged = false;
-      if (is_too_long()) {
-        note(Damage::kEvent);
-      } else if (verify_ == Verify::kAll && load_le<std::uint32_t>(behind.data + behind.size) !=
-                                                masked(crc32c(behind.data, behind.size, crc_))) {
+      if (checked_ && load_le<std::uint32_t>(behind.data + behind.size) !=
+                          masked(crc32c(behind.data, behind.size, crc_))) {
         note(Damage::kData);
         is_damaged = true;
+      } else if (no_event_) {
+        note(Damage::kEvent);
       } else {
         decoder_.learn(long_tag_, behind, tags_);
       }
@@ -235,17 +234,20 @@ class EventReader {
   // Decides whether to read the long record under way or to pass over the rest of it.
   void look_at_beginning(const std::uint8_t* p) {
     const Bytes beginning{p + kHeader, kBeginning};
+    const Prefix event{beginning, size_ - kHeader - kFooter};
     Passed passed;
-    passing_ = event_has_no_scalar({beginning, size_ - kHeader - kFooter}, passed) &&
-               passed.behind <= kLong;
-    behind_ = passing_ ? static_cast<std::size_t>(passed.behind) : 0;
-    if (is_too_long()) {
-      passing_ = true;
-      behind_ = 0;
-    } else if (passing_) {
+    const bool has_no_scalar = event_has_no_scalar(event, passed) && passed.behind <= kLong;
+    // A hole of zeros, or bytes that are no protobuf: a length may claim gigabytes of them.
+    no_event_ = is_too_long() || (!has_no_scalar && event_is_malformed(event));
+    passing_ = has_no_scalar || no_event_;
+    behind_ = no_event_ || !passing_ ? 0 : static_cast<std::size_t>(passed.behind);
+    if (!passing_) return;
+    if (!no_event_) {
       long_tag_.assign(reinterpret_cast<const char*>(passed.tag.data), passed.tag.size);
     }
-    if (passing_ && verify_ == Verify::kAll) crc_ = crc32c(beginning.data, beginning.size);
+    // As in `read_record`, the checksum tells damaged data from what never was an Event.
+    checked_ = !is_too_long() && (no_event_ || verify_ == Verify::kAll);
+    if (checked_) crc_ = crc32c(beginning.data, beginning.size);
   }
 
   // Reads the record under way, which is complete, and goes to the next.
@@ -287,6 +289,11 @@ class EventReader {
     return n;
   }
 
+  void let_go() {
+    tail_.clear();
+    if (tail_.capacity() > kSpare) tail_.shrink_to_fit();
+  }
+
   bool is_long() const { return size_ > kHeader + kLong + kFooter; }
   bool is_too_long() const { return size_ > kHeader + kLongestEvent + kFooter; }
 
@@ -304,6 +311,8 @@ class EventReader {
   std::uint64_t arrived_ = 0;       // bytes of it, in earlier chunks
   std::vector<std::uint8_t> tail_;  // those bytes, or only the end where it is passed over
   bool passing_ = false;            // over the rest of the record under way
+  bool no_event_ = false;           // it is passed over as it cannot be an Event
+  bool checked_ = false;            // its checksum is compared
   std::size_t behind_ = 0;          // bytes before its checksum that are kept all the same
   std::string long_tag_;            // its tag
   std::uint32_t crc_ = 0;           // of the data passed over so far

@@ -39,7 +39,7 @@ def read_event_file(
     left = 0
     before = file.size
     shrunk_to: int | None = None
-    failure: OSError | None = None
+    failure: OSError | MemoryError | None = None
     try:
         with _open(file) as stream:
             before = max(before, _size(stream) or 0)
@@ -62,11 +62,14 @@ def read_event_file(
                 if ends:
                     break
             shrunk_to = _shrunk_to(stream, max(before, done))
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         failure = error
     for problem in damage(path, reader):
         report(problem)
-    if failure is not None:
+    if isinstance(failure, MemoryError):
+        report(unreadable(path, failure, reader.offset or None))
+        reader.retry()  # nothing more comes, and the other files need the memory
+    elif failure is not None:
         report(unreadable(path, failure, done or None))
     elif shrunk_to is not None:
         report(_shrunk(path, max(before, done), shrunk_to))

@@ -54,7 +54,9 @@ class Problem:
         return f"{where}: {self.message}"
 
 
-def unreadable(path: str, error: OSError | ValueError, offset: int | None = None) -> Problem:
+def unreadable(
+    path: str, error: OSError | ValueError | MemoryError, offset: int | None = None
+) -> Problem:
     """Say why the system did not let `path` be read."""
     match error:
         case FileNotFoundError():
@@ -74,6 +76,12 @@ def unreadable(path: str, error: OSError | ValueError, offset: int | None = None
                 UNREADABLE,
                 PermissionError,
             )
+        case MemoryError():
+            message = (
+                "there was not enough memory for what comes here; everything before was read. Read "
+                "it where there is more, or leave the path out."
+            )
+            return Problem(path, offset, message, UNREADABLE, MemoryError)
         case OSError(errno=errno.EBUSY) if is_url(path):
             message = (
                 "the file was replaced while it was read; everything that was found in it until "

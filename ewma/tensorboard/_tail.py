@@ -109,6 +109,7 @@ class Tail:
     __slots__ = (
         "_begun",
         "_done",
+        "_is_given_up",
         "_mark",
         "_names",
         "_reader",
@@ -133,6 +134,7 @@ class Tail:
     def _begin(self) -> None:
         self._reader = EventReader()
         self._done = 0
+        self._is_given_up = False
         self._mark = b""
         self._names: list[str] = []
         self._rows = 0
@@ -170,6 +172,8 @@ class Tail:
                     report(_replaced(self.path, self._done))
                     self._said.clear()
                     self._begin()
+                if self._is_given_up:
+                    return
                 file.seek(self._done)
                 block = 0
                 while self._done < status.st_size and not self._reader.stopped:
@@ -189,6 +193,14 @@ class Tail:
         except OSError as error:
             self.seen = None
             report(unreadable(self.path, error, self._done or None))
+        except MemoryError as error:
+            # A record that is too large is so at each look; the other files need the memory.
+            problems = [
+                *damage(self.path, self._reader),
+                unreadable(self.path, error, self._reader.offset or None),
+            ]
+            self._reader.retry()
+            self._is_given_up = True
         yield from self._take(wanted_tag)
         for problem in problems:
             if problem.offset not in self._said:

@@ -1,7 +1,11 @@
 """Damaged files: everything good is kept, and one line says what is wrong and where."""
 
+import os
+import subprocess
+import sys
+
 import pytest
-from event_writer import curve, event, event_file, header, record, simple
+from event_writer import curve, event, event_file, header, record, simple, varint
 from tensorboardX import SummaryWriter
 
 import ewma
@@ -227,3 +231,40 @@ def test_a_warning_points_at_the_line_that_called(read, tmp_path):
     with pytest.warns(ewma.EwmaWarning) as caught:
         read(path)
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
+def test_a_record_that_memory_has_no_room_for(tmp_path):
+    """It is the problem of its file alone, also where the files are followed."""
+    size = 1 << 29
+    bad, good = (tmp_path / name / "tfevents" for name in ("bad", "good"))
+    unknown = varint(100 << 3 | 2) + varint(size - 7)  # of which nothing says that it is none
+    for path in (bad, good):
+        path.parent.mkdir()
+        path.write_bytes(FIRST + POINT)
+    with bad.open("ab") as file:
+        file.write(header(size) + unknown)
+    os.truncate(bad, len(FIRST + POINT) + 16 + size)
+    script = f"""
+import resource
+from ewma._follow import SmoothingFollower
+from ewma.tensorboard._read import load_scalars
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, resource.RLIM_INFINITY))
+path = {str(tmp_path)!r}
+columns, problems = load_scalars(path)
+print(len(columns), *problems)
+said = []
+follower = SmoothingFollower(path, 0.9, report=said.append)
+print(sum(len(points.smoothed) for points in follower.poll()), *said)
+open({str(bad)!r}, "ab").write(b"more")
+open({str(good)!r}, "ab").write({POINT!r})
+print(sum(len(points.smoothed) for points in follower.poll()), len(said))
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    problem = (
+        f"{bad}, byte {len(FIRST + POINT)}: there was not enough memory for what comes here; "
+        "everything before was read. Read it where there is more, or leave the path out."
+    )
+    assert answer.stdout.splitlines() == [f"2 {problem}", f"2 {problem}", "1 1"]

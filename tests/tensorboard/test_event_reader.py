@@ -49,6 +49,8 @@ def read_event(data):
     return read(record(data))
 
 
+LONG = 1 << 15  # its beginning decides what is done with a record
+
 numbers = st.floats(width=32, allow_nan=False)
 events = st.lists(
     st.tuples(
@@ -155,6 +157,39 @@ class TestRecordUnderWay:
         assert reader.bad_event == (1, len(good))
         assert len(points(reader)) == 2
         assert peak() - before < 1 << 28  # it was not kept
+
+    @pytest.mark.parametrize(
+        "beginning",
+        [
+            pytest.param(b"", id="zeros"),
+            pytest.param(b"\x09" + bytes(8) + b"\x10\x01", id="zeros behind the step"),
+            pytest.param(b"\x10" + b"\xff" * 11, id="a varint that is too long"),
+            pytest.param(b"\x2a" + varint(1 << 40), id="a summary longer than the event"),
+            pytest.param(b"\x2a" + varint(LONG - 100), id="zeros in the summary"),
+            pytest.param(
+                b"\x2a" + varint(LONG - 100) + b"\x0a" + varint(LONG - 200) + b"\x0a\x01a",
+                id="zeros in its value",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("verify", ["all", "scalars", "none"])
+    @pytest.mark.parametrize("chunk", [1, 1000, 1 << 20])
+    @pytest.mark.parametrize("is_damaged", [True, False])
+    def test_long_record_that_is_no_event(self, beginning, verify, chunk, is_damaged):
+        """Its checksum tells what it was, as of a short one."""
+        good = record(event(1, simple("a", 2)))
+        bad = record(beginning.ljust(LONG, b"\0"))
+        if is_damaged:
+            bad = bad[:-1] + bytes([bad[-1] ^ 1])
+        reader = EventReader(verify)
+        data = good + bad + good
+        for at in range(0, len(data), chunk):
+            reader.feed(data[at : at + chunk])
+        assert len(points(reader)) == 2
+        here = (1, len(good))
+        assert (reader.bad_data, reader.bad_event) == (
+            (here, (0, 0)) if is_damaged else ((0, 0), here)
+        )
 
     def test_damaged_length_stops(self):
         good = record(event(1, simple("a", 2)))
@@ -340,6 +375,27 @@ class TestPlugins:
         reader.feed(record(event(1, float_tensor("a", 1, plugin="hparams")) + b"\x80"))
         reader.feed(record(event(2, float_tensor("a", 2, plugin=None))))
         assert len(points(reader)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
+@pytest.mark.parametrize("verify", ["all", "scalars", "none"])
+def test_long_record_that_is_no_event_is_not_kept(verify):
+    script = f"""
+import resource
+from ewma._core import EventReader
+chunk = bytes(1 << 20)
+reader = EventReader({verify!r})
+reader.feed(bytes.fromhex({header(300 << 20).hex()!r}))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 40_000_000, resource.RLIM_INFINITY))
+for _ in range(300):
+    reader.feed(chunk)
+reader.feed(bytes(4))
+print(reader.bad_data, reader.bad_event, reader.needed)
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "(1, 0) (0, 0) 0\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
