@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ewma import smooth, std, var
+from ewma import EMA, smooth, std, var
 
 SECONDS = np.array([0, 2, 3, 3, 10, 60, 61, 7200], np.int64)
 X = np.random.default_rng(1).standard_normal(8)
@@ -220,6 +220,22 @@ def test_forgotten_twice_before_anything_counts(beta):
     deviation = std(x, beta, bias=True, **options)
     assert deviation[-1] < 1e-70
     assert np.isfinite(deviation[[0, 1, 3, 5, 7, 8]]).all()
+
+
+@pytest.mark.parametrize("gap", [20, 54, 60, 400])
+def test_what_is_left_after_many_halflives(gap):
+    # Of 1 - 2**-60 nothing but 1 is left.
+    options = {"halflife": 1, "times": [0, gap], "weighting": "time"}
+    left, stood = 0.5**gap * (1 - 0.5**gap), 1 - 0.5**gap
+    weight = left + stood
+    variance = left * stood / weight**2
+    assert var([0, 1], bias=True, **options)[1] == pytest.approx(variance, rel=1e-14)
+    assert std([0, 1], bias=True, **options)[1] == pytest.approx(variance**0.5, rel=1e-14)
+    assert var([0, 1], **options)[1] == pytest.approx(0.5, rel=1e-14)
+    ema = EMA(halflife=1, debias=False)
+    expected = smooth([1.0, 0.0], halflife=1, times=[0, gap], debias=False)
+    assert ema.update([1.0, 0.0], [0, gap]) == pytest.approx(expected, rel=1e-14)
+    assert expected[1] == pytest.approx(0.5 ** (gap + 1), rel=1e-14)
 
 
 def test_times_and_groups_that_are_not_aligned():
