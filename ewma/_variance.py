@@ -48,7 +48,7 @@ def var(
     Parameters
     ----------
     series, beta, alpha, com, span, halflife, times, weighting, by, axis, ignore_na, threads
-        As for `smooth`; samples are real numbers.
+        As for `smooth`; samples are real numbers, and beta is not "auto".
     bias : bool, default False
         Whether to leave out the factor. The variance of one sample is then 0, and else missing.
     fill : bool, default False
