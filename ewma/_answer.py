@@ -109,10 +109,16 @@ def _wanted(decays: dict[str, Any]) -> _Decays:
 def _pair(name: str, value: Any, clock: Times | None) -> tuple[float, float]:
     """Return beta and its logarithm for a step of the times."""
     if is_duration(value) and name == "halflife":
-        if clock is None or not clock.dates:
+        if clock is None:
             raise TypeError(
                 "halflife must be a number; a duration needs times that are dates or durations: "
-                f"give times='index' or an array of dates; received {value!r}"
+                f"give times='index' or an array of dates; received {value!r} without times"
+            )
+        if not clock.dates:
+            raise TypeError(
+                "halflife must be a number; a duration needs times that are dates or durations; "
+                f"received {value!r} and times that are numbers: give a number in their unit, or "
+                "times as dates"
             )
         return math.nan, clock.log_beta(name, value, math.nan)
     beta = beta_from(**{name: value})

@@ -66,7 +66,8 @@ def smooth_auto(
     closed = close(result)
     if hasattr(closed, "columns"):
         labels = closed.columns if number == 0 else closed.index
-        closed.attrs["beta"] = dict(zip(labels, map(float, betas), strict=True))
+        found = [float(beta) for beta in betas]
+        closed.attrs["beta"] = dict(zip(labels, found, strict=True)) if labels.is_unique else found
     elif hasattr(closed, "attrs"):
         closed.attrs["beta"] = float(betas)
     return closed

@@ -6,12 +6,13 @@ import contextlib
 import datetime
 import math
 import sys
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ewma import _core
+from ewma._decay import DEFAULT_BETA
 from ewma._groups import Groups
 
 _SECOND = np.timedelta64(1, "s")
@@ -28,19 +29,35 @@ class Times(NamedTuple):
         How many steps of `at` the unit is that beta counts in: a second for dates, else 1.
     dates
         Whether they are dates or durations, and not plain numbers.
+    kind
+        NumPy's letter for which of the two, "M" or "m", where it is known.
     """
 
     at: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     unit: float
     dates: bool
+    kind: str = ""
+
+    def shown(self, time: float) -> str:
+        """Return a time as an error shows it: a date as a date."""
+        if not self.dates:
+            return str(time)
+        if not self.kind:
+            return f"{time / self.unit} s"
+        import pandas as pd
+
+        nanoseconds = round(time * (1e9 / self.unit))
+        return str(pd.Timestamp(nanoseconds) if self.kind == "M" else pd.Timedelta(nanoseconds))
 
     def log_beta(self, name: str, value: Any, beta: float) -> float:
         """Return beta's logarithm for one step of `at`; `name` is what `value` was given as."""
         if self.dates:
             if name != "halflife" or not is_duration(value):
+                default = name == "beta" and value == DEFAULT_BETA
                 raise ValueError(
                     "with times that are dates or durations, halflife says how much to forget: "
                     f"give halflife='10s' or a Timedelta; received {name}={value!r}"
+                    + (", which is also what it is where nothing is given" if default else "")
                 )
             return -math.log(2) / (duration(value) * self.unit)
         if name == "halflife":  # the logarithm of beta would have lost digits
@@ -60,13 +77,28 @@ def duration(halflife: Any) -> float:
     try:
         seconds = pd.Timedelta(halflife) / _SECOND
     except ValueError:
-        seconds = math.nan
-    if not seconds > 0:
+        seconds = _from_text(halflife)
+    if not 0 < seconds < math.inf:
         raise ValueError(
             "halflife must be a duration above 0, such as '10s', '2h' or a Timedelta; received "
             f"{halflife!r}"
         )
     return float(seconds)
+
+
+def as_text(seconds: float) -> str:
+    """Return a duration as text that `duration` reads."""
+    nanoseconds = round(seconds * 1e9)
+    # pandas counts in these, up to 292 years.
+    return f"{nanoseconds}ns" if nanoseconds < 2**63 else f"{seconds!r}s"
+
+
+def _from_text(halflife: Any) -> float:
+    """Return the seconds of what `as_text` wrote where pandas does not read it, else NaN."""
+    if isinstance(halflife, str) and halflife.endswith("s"):
+        with contextlib.suppress(ValueError):
+            return float(halflife[:-1])
+    return math.nan
 
 
 def open_times(times: Any, labels: Any, rows: int, groups: Groups | None) -> Times:
@@ -98,7 +130,7 @@ def open_times(times: Any, labels: Any, rows: int, groups: Groups | None) -> Tim
             f"{values.dtype}: {values[:3]!r}"
         )
     _check(values, at, groups)
-    return Times(at, unit, dates)
+    return Times(at, unit, dates, values.dtype.kind if dates else "")
 
 
 def _step(values: npt.NDArray[Any]) -> str:
@@ -118,23 +150,20 @@ def _check(values: npt.NDArray[Any], at: npt.NDArray[Any], groups: Groups | None
     gone = np.isnat if values.dtype.kind in "mM" else lambda t: ~np.isfinite(t)
     # Of times that do not go backwards, the ends tell; NaT is before and NaN beside all others.
     ends = (values.min(), values.max()) if groups is not None else (values[0], values[-1])
-    if any(gone(end) for end in ends):
-        _refuse_gap(values, int(np.argmax(gone(values))))
     codes, count = (None, 0) if groups is None else groups
     row = _core.backwards(at, at.dtype == np.int64, codes, count)
-    if row >= 0 and gone(values[row]):
-        _refuse_gap(values, row)
-    if row >= 0:
+    if row < 0 and not any(gone(end) for end in ends):
+        return
+    is_gone = gone(values)
+    first_gone = int(np.argmax(is_gone))
+    if is_gone[first_gone] and (row < 0 or first_gone <= row):
         raise ValueError(
-            f"times must not go backwards{'' if groups is None else ' within a group'}; received "
-            f"{values[row]!s} at position {row}, after a later one: sort by time first"
+            f"times must all be there and finite; received {values[first_gone]!s} at position "
+            f"{first_gone}: leave that sample out"
         )
-
-
-def _refuse_gap(values: npt.NDArray[Any], row: int) -> NoReturn:
     raise ValueError(
-        f"times must all be there and finite; received {values[row]!s} at position {row}: leave "
-        "that sample out"
+        f"times must not go backwards{'' if groups is None else ' within a group'}; received "
+        f"{values[row]!s} at position {row}, after a later one: sort by time first"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
@@ -63,10 +64,31 @@ def _by_one(key: Any, rows: int) -> Groups:
         codes, count = categories
         # What is missing is a group of its own.
         return Groups(np.where(codes < 0, count, codes).astype(np.int64, copy=False), count + 1)
-    values = np.asarray(key) if not isinstance(key, list | tuple) else None
-    if values is not None and values.dtype.kind in "biu" and values.ndim == 1:
+    values = _opened(key)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biu":
         return _by_integers(values)
-    return _by_hash(key)
+    return _by_hash(values)
+
+
+def _opened(key: Any) -> Any:
+    """Return the keys as an array, or as they are where pandas numbers them without a copy."""
+    if isinstance(key, list | tuple):
+        column = np.empty(len(key), object)
+        column[:] = key  # a tuple is a key, not a row
+        return column
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(
+        key, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray
+    ):
+        return np.asarray(key) if key.dtype.kind in "biu" and not key.isna().any() else key
+    values = np.asarray(key)
+    if isinstance(key, np.ndarray) or values.dtype.kind != "f":
+        return values
+    # Integers with nulls among them (polars, Arrow) are floats here: beyond 2**53 two would be one.
+    for name in ("to_list", "to_pylist"):
+        if hasattr(key, name):
+            return np.array(getattr(key, name)(), object)
+    return values
 
 
 def _categories(key: Any) -> tuple[npt.NDArray[Any], int] | None:
@@ -84,6 +106,8 @@ def _by_integers(values: npt.NDArray[Any]) -> Groups:
     low, high = int(values.min()), int(values.max())
     if high - low > 2 * len(values) or high >= 2**63:
         return _by_hash(values)
+    if 0 < low <= high - low:  # numbers that nobody has cost less than a copy
+        low = 0
     codes = values.astype(np.int64, copy=low != 0)
     if low != 0:
         codes -= low
@@ -93,11 +117,22 @@ def _by_integers(values: npt.NDArray[Any]) -> Groups:
 def _by_hash(key: Any) -> Groups:
     import pandas as pd
 
-    if isinstance(key, list | tuple):
-        column = np.empty(len(key), object)
-        column[:] = key  # a tuple is a key, not a row
-        key = column
     if isinstance(key, np.ndarray) and not key.dtype.isnative:
         key = key.astype(key.dtype.newbyteorder("="))
-    codes, names = pd.factorize(key, use_na_sentinel=False)
+    try:
+        codes, names = pd.factorize(key, use_na_sentinel=False)
+    except TypeError:
+        _refuse_unhashable(key)
+        raise
     return Groups(codes.astype(np.int64, copy=False), len(names))
+
+
+def _refuse_unhashable(keys: Any) -> None:
+    for row, key in enumerate(keys):
+        try:
+            hash(key)
+        except TypeError as error:
+            raise TypeError(
+                f"by must have keys that can be hashed; received {reprlib.repr(key)} at position "
+                f"{row}: give a tuple in its place, or one of the values in it"
+            ) from error

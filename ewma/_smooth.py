@@ -55,8 +55,10 @@ def smooth(
     beta : float, several or "auto", default 0.9
         Weight kept from the past, 0 <= beta <= 1: 0 returns the samples, 1 is the running mean.
         A list of betas gives a result for each, from one pass over the samples. "auto" is the
-        choice of `choose_beta` for each series, or 0.9 where there are fewer than 3 samples; a
-        pandas result names it in ``attrs["beta"]``.
+        choice of `choose_beta` for each series, or 0.9 where there are fewer than 3 samples. A
+        pandas result names it in ``attrs["beta"]``: a number, for a DataFrame a dict by label, or
+        a list in their order where labels repeat. Of an array or a list ``choose_beta(series)``
+        returns the same number, one series at a time.
     alpha, com, span, halflife : float or several, optional
         Instead of `beta`, pandas' names for how much to forget: alpha = 1 - beta,
         com = beta / alpha, span = 2 / alpha - 1, halflife = log(1/2) / log(beta), the last three
@@ -88,7 +90,8 @@ def smooth(
         `out` may be `series`.
     threads : int, optional
         The most threads to use. By default as many as there are cores (at most 8) or the
-        environment variable ``EWMA_NUM_THREADS`` says; fewer than 2**19 samples take one. Where one
+        environment variable ``EWMA_NUM_THREADS`` says; fewer than 2**19 samples, counted
+        once for each beta, take one. Where one
         long series is cut between them, its means may differ in the last digits.
 
     Returns

@@ -41,12 +41,14 @@ def var(
 
     so that :math:`v_t` is the mean of the squared distances from :math:`y_t`, each weighted by
     beta to the power of its age, times a factor that makes it right on average for samples that
-    are independent; with ``bias=True`` without that factor.
+    are independent; with ``bias=True`` without that factor. With times and more than 512 halflives
+    since the sample before, nothing may be left of the past: the variance is then that of one
+    sample, which without bias is NaN; from 866 halflives on it always is.
 
     Parameters
     ----------
     series, beta, alpha, com, span, halflife, times, weighting, by, axis, ignore_na, threads
-        As for `smooth`; samples are real numbers.
+        As for `smooth`; samples are real numbers, and beta is not "auto".
     bias : bool, default False
         Whether to leave out the factor. The variance of one sample is then 0, and else missing.
     fill : bool, default False

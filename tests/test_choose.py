@@ -176,6 +176,8 @@ def test_smooth_auto_chooses_for_each_series():
         frame = smooth(pd.DataFrame(x, columns=["a", "b"]), "auto", **options)
         np.testing.assert_array_equal(frame, expected)
         assert frame.attrs == {"beta": {"a": betas[0], "b": betas[1]}}
+        alike = smooth(pd.DataFrame(x, columns=["a", "a"]), "auto", **options)
+        assert alike.attrs == {"beta": betas}
 
 
 def test_smooth_auto_refuses():

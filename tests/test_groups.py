@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ewma import smooth, std, var
+from ewma._groups import open_groups
 
 KEYS = {
     "integers": [3, 1, 3, 3, 2, 1, 2, 3],
@@ -71,6 +73,43 @@ def test_pandas_and_polars(order):
     np.testing.assert_allclose(smoothed, polars.to_series(), rtol=1e-12, atol=1e-14)
 
 
+def others(keys):
+    """Keys in the containers of polars and Arrow."""
+    array = pa.array(keys)
+    return [pl.Series(keys), array, pa.chunked_array([array[:3], array[3:]])]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["a", "b", "a", "b", "b", "a"],
+        ["a", None, "a", "b", None, "b"],
+        [7, 5, 7, 7, 5, 5],
+        [2**60, None, 2**60 + 1, 2**60, 2**60 + 1, None],
+        [0.5, None, 0.5, 1.5, None, 1.5],
+        [True, None, True, False, None, False],
+    ],
+    ids=str,
+)
+def test_keys_of_other_libraries(keys):
+    expected = one_by_one(smooth, X[:6], keys)
+    for by in others(keys):
+        np.testing.assert_allclose(smooth(X[:6], 0.8, by=by), expected, rtol=1e-14)
+        np.testing.assert_allclose(smooth(X[:6], 0.8, by=[by, [1] * 6]), expected, rtol=1e-14)
+    if isinstance(keys[0], str):
+        for by in (pl.Series(keys, dtype=pl.Categorical), pa.array(keys).dictionary_encode()):
+            np.testing.assert_allclose(smooth(X[:6], 0.8, by=by), expected, rtol=1e-14)
+
+
+def test_integers_are_taken_as_they_are():
+    keys = np.array([1, 3, 1, 2], np.int64)
+    codes, number = open_groups(keys, 4, lambda key: None)
+    assert np.shares_memory(codes, keys)
+    assert number == 4
+    assert keys.tolist() == [1, 3, 1, 2]
+    assert open_groups(keys + 10**9, 4, lambda key: None).number == 3
+
+
 def test_empty():
     assert smooth([], by=[]) == []
     assert smooth(np.empty((0, 2)), by=np.array([], int)).shape == (0, 2)
@@ -85,6 +124,10 @@ def test_empty():
         (7, TypeError, "received 7"),
         (np.ones((3, 1)), TypeError, "a key for each row: an array, a Series or a list; received"),
         ({1: 2, 3: 4, 5: 6}, TypeError, "a key for each row"),
+        ([(1,), {}, {}], TypeError, "keys that can be hashed; received {} at position 1: give a"),
+        ([[(1,), [1], [2]]], TypeError, r"can be hashed; received \[1\] at position 1"),
+        (pd.Series([1, ([],), 2]), TypeError, r"received \(\[\],\) at position 1"),
+        (pl.Series([[1], [2], [1]]), TypeError, "keys that can be hashed; received array"),
     ],
 )
 def test_bad_groups(by, error, rule):

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from ewma import _core, smooth
+from ewma import _core, smooth, std
 
 EPS = 2.0**-52
 
@@ -70,6 +70,26 @@ def test_the_future_does_not_count(x, beta, n, debias):
     # What was cut off after n may move a result by rounding: ulp of the larger part, not more.
     whole, part = smooth(x, beta, debias=debias)[:n], smooth(x[:n], beta, debias=debias)
     assert_within(whole, part, 16, x[:n])
+
+
+@pytest.mark.parametrize("before", [[1.1, 2.3], [1e-100, 3e-100], [np.nan, 0.0, 2.0, 1.0] * 20])
+def test_a_larger_scale_leaves_what_was_before(before):
+    # From 1e116 on samples are worked on at another scale, where these would be 0.
+    n = len(before)
+    x = np.array([*before, 1e116, 5.0, 1e300, 1.0])
+    evenly = {"times": np.arange(n + 4)}
+    by_time = {**evenly, "weighting": "time"}
+    for function, options in (
+        (smooth, evenly),
+        (smooth, by_time),
+        (std, {}),
+        (std, {"bias": True, "fill": True}),
+        (std, by_time),
+    ):
+        cut = {key: value[:n] if key == "times" else value for key, value in options.items()}
+        part = function(x[:n], 0.5, **cut)
+        assert np.nanmax(part) > 0
+        np.testing.assert_array_equal(function(x, 0.5, **options)[:n], part)
 
 
 @quickly

@@ -176,7 +176,7 @@ def test_times_that_are_dates():
     last = ema.update(float(x.iloc[5]), days[5])
     pd.testing.assert_series_equal(pd.concat(parts), expected[:5], rtol=1e-14)
     assert last == pytest.approx(expected.iloc[5])
-    with pytest.raises(ValueError, match=r"must not go backwards; received .* ns after"):
+    with pytest.raises(ValueError, match="received 2024-01-07 00:00:00 at position 0 of this c"):
         ema.update(1.0, days[4])
     with pytest.raises(ValueError, match="received numbers after dates"):
         EMA.from_dict(ema.to_dict())._clock.until(9e99, dates=False)
@@ -326,6 +326,27 @@ def test_durations_are_written_down():
     assert EMA.from_dict(state).to_dict() == ema.to_dict()
 
 
+@pytest.mark.parametrize("halflife", ["10s", np.timedelta64(10**6, "D"), "86400000000s"], ids=str)
+def test_a_duration_of_any_length(halflife):
+    # pandas counts nanoseconds, up to 292 years of them.
+    days = np.array(["2024-01-01", "2024-01-02"], "M8[s]")
+    ema = EMA(halflife=halflife)
+    assert ema.update([1.0, 2.0], days) == smooth([1.0, 2.0], halflife=halflife, times=days)
+    assert copy.copy(ema).to_dict() == ema.to_dict()
+
+
+@pytest.mark.parametrize("name", ["com", "span", "halflife"])
+def test_strict_json_takes_what_never_forgets(name):
+    ema = EMA(**{name: math.inf})
+    ema.update([1.0, np.nan, 2.0])
+    again = EMA.from_dict(json.loads(json.dumps(ema.to_dict(), allow_nan=False)))
+    assert (ema + again).mean == 1.5
+    assert again.update(3.0, None) == 2.0
+    timed = EMA(**{name: math.inf})
+    assert timed.update([1.0, 2.0], [0, 1e300]) == [1.0, 1.5]
+    json.dumps(timed.to_dict(), allow_nan=False)
+
+
 def test_what_is_no_state():
     good = EMA(0.5).to_dict()
     with pytest.raises(ValueError, match="received version 2: update ewma"):
@@ -378,6 +399,7 @@ def test_numbers_of_any_type():
         found = ema.update(number)
         assert type(found) is float
     assert ema.count == 6
+    assert ema.update(np.float32(0.1)) == ema.mean
     assert ema.update(None) is None
     assert ema.update(pd.NA) is pd.NA
     assert math.isnan(ema.update(math.nan))
@@ -434,8 +456,16 @@ def test_times_with_every_call_or_with_none():
     ema.update(1.0, 3)
     with pytest.raises(ValueError, match="or with none; received none"):
         ema.update(1.0)
-    with pytest.raises(ValueError, match=r"received 2\.0 after 3"):
+    with pytest.raises(ValueError, match=r"received 2\.0 at position 0 of this call after 3: "):
         ema.update(1.0, 2.0)
+    for later, earlier, shown in (
+        (np.datetime64("2024-01-04", "s"), "2024-01-03", "2024-01-03 00:00:00 .* 2024-01-04 00:00"),
+        (np.timedelta64(5, "s"), np.timedelta64(1, "s"), "0 days 00:00:01 .* 0 days 00:00:05"),
+    ):
+        dated = EMA(halflife="1D")
+        dated.update(1.0, later)
+        with pytest.raises(ValueError, match=f"received {shown}"):
+            dated.update(1.0, type(later)(earlier))
     with pytest.raises(ValueError, match=r"halflife='10000000000ns' needs times"):
         EMA(halflife="10s").update(1.0)
     with pytest.raises(TypeError):

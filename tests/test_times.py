@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ewma import smooth, std, var
+from ewma import EMA, smooth, std, var
 
 SECONDS = np.array([0, 2, 3, 3, 10, 60, 61, 7200], np.int64)
 X = np.random.default_rng(1).standard_normal(8)
@@ -135,6 +135,10 @@ def test_a_burst_does_not_drown_a_quiet_stretch():
         (np.array([3, 2, 1, 0], "M8[s]"), "backwards; received 1970-01-01T00:00:02 at position 1"),
         ([0, 1, np.nan, 2], "must all be there and finite; received nan at position 2"),
         ([0, 1, 2, np.inf], "received inf at position 3"),
+        ([3, 2, 1, np.nan], "must not go backwards; received 2.0 at position 1"),
+        ([0, np.inf, 1, 2], "must all be there and finite; received inf at position 1"),
+        ([0, np.nan, -1, np.nan], "must all be there and finite; received nan at position 1"),
+        (np.array([3, 2, "NaT", "NaT"], "M8[s]"), "backwards; received 1970-01-01T00:00:02 at"),
         (np.array([0, "NaT", 2, 3], "M8[s]"), "received NaT at position 1"),
         (np.array(["NaT", 1, 2, 3], "M8[s]"), "received NaT at position 0"),
         ([0, 1, 2], r"each of the 4 samples along the axis; received shape \(3,\)"),
@@ -157,15 +161,21 @@ def test_backwards_within_a_group():
 
 
 def test_bad_halflife_and_weighting():
-    with pytest.raises(ValueError, match=r"a Timedelta; received beta=0\.9"):
+    with pytest.raises(ValueError, match=r"beta=0\.9, which is also what it is where nothing is g"):
         smooth(X, times=dates("s"))
     with pytest.raises(ValueError, match="received halflife=5"):
         smooth(X, halflife=5, times=dates("s"))
     for bad in ("0s", "-1s", "soon", pd.NaT):
         with pytest.raises((ValueError, TypeError), match="halflife must be a"):
             smooth(X, halflife=bad, times=dates("s"))
-    with pytest.raises(TypeError, match="halflife must be a number; a duration needs times"):
+    with pytest.raises(ValueError, match=r"a Timedelta; received beta=0\.5$"):
+        smooth(X, 0.5, times=dates("s"))
+    with pytest.raises(TypeError, match="received '5s' and times that are numbers: give a number"):
         smooth(X, halflife="5s", times=SECONDS)
+    with pytest.raises(TypeError, match="received '5s' and times that are numbers"):
+        smooth(pd.Series(X), halflife="5s", times="index")
+    with pytest.raises(TypeError, match="received '5s' without times"):
+        smooth(pd.Series(X), halflife="5s")
     with pytest.raises(ValueError, match="weighting must be 'sample' or 'time'; received 'dt'"):
         smooth(X, weighting="dt")
     with pytest.raises(ValueError, match="weighting='time' needs times"):
@@ -220,6 +230,22 @@ def test_forgotten_twice_before_anything_counts(beta):
     deviation = std(x, beta, bias=True, **options)
     assert deviation[-1] < 1e-70
     assert np.isfinite(deviation[[0, 1, 3, 5, 7, 8]]).all()
+
+
+@pytest.mark.parametrize("gap", [20, 54, 60, 400])
+def test_what_is_left_after_many_halflives(gap):
+    # Of 1 - 2**-60 nothing but 1 is left.
+    options = {"halflife": 1, "times": [0, gap], "weighting": "time"}
+    left, stood = 0.5**gap * (1 - 0.5**gap), 1 - 0.5**gap
+    weight = left + stood
+    variance = left * stood / weight**2
+    assert var([0, 1], bias=True, **options)[1] == pytest.approx(variance, rel=1e-14)
+    assert std([0, 1], bias=True, **options)[1] == pytest.approx(variance**0.5, rel=1e-14)
+    assert var([0, 1], **options)[1] == pytest.approx(0.5, rel=1e-14)
+    ema = EMA(halflife=1, debias=False)
+    expected = smooth([1.0, 0.0], halflife=1, times=[0, gap], debias=False)
+    assert ema.update([1.0, 0.0], [0, gap]) == pytest.approx(expected, rel=1e-14)
+    assert expected[1] == pytest.approx(0.5 ** (gap + 1), rel=1e-14)
 
 
 def test_times_and_groups_that_are_not_aligned():

@@ -63,6 +63,11 @@ inline void exponentials(double factor, double* z, std::size_t n) {
   store_first(z, exponential(factor * load_first(z, rest)), rest);
 }
 
+// What is left of the past: 1 less what is `gone`, and once more as an exponential, `left`.
+inline double left_of(double gone, double left) {
+  return gone < 0.5 ? 1.0 - gone : left;  // each where it keeps the digits
+}
+
 class Elapsed {
  public:
   explicit Elapsed(const Request& request) : request_(request) {
@@ -75,11 +80,13 @@ class Elapsed {
     const double log_beta = request_.times.log_beta;
     const bool debias = request_.options.debias, weigh = request_.times.weigh;
     if (!debias || weigh) {
+      std::memcpy(b, a, n * sizeof *b);
+      exponentials(log_beta, a, n);
       for (std::size_t i = 0; i < n; ++i) {
-        const double time = a[i];
+        const double time = b[i];
         if (time > 0.0) {
           b[i] = log_beta == 0.0 ? (debias ? time : 0.0) : -std::expm1(time * log_beta);
-          a[i] = log_beta == 0.0 ? 1.0 : 1.0 - b[i];
+          a[i] = log_beta == 0.0 ? 1.0 : left_of(b[i], a[i]);
         } else {
           a[i] = 1.0, b[i] = 0.0;
         }

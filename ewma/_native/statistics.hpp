@@ -52,10 +52,12 @@ class Statistics {
       seen_ = true;
       return;
     }
-    const std::size_t count = gather(x, a, b, n, block);
-    const std::size_t first = begin(block, count);
-    observe(block.x + first, block.a + first, block.b + first, block.y + first, count - first);
-    scatter(x, block, y, n);
+    // A larger scale starts with the sample that asks for it: those before it would end in 0.
+    for (std::size_t i = 0, end; i < n; i = end) {
+      while (is_too_large(x[i])) rescale();
+      for (end = i + 1; end < n && !is_too_large(x[end]);) ++end;
+      run_at_scale(x + i, a + i, b + i, y + i, end - i, block);
+    }
   }
 
  private:
@@ -103,17 +105,28 @@ class Statistics {
     return !request_->options.debias && !request_->options.ignore_na;
   }
 
+  bool is_too_large(double x) const {
+    const double size = std::fabs(x);
+    return size <= kLargest && size * scale_->in > kScaledLimit;
+  }
+
+  // a and b may be the room's own: what is written there has been read.
+  void run_at_scale(const double* x, const double* a, const double* b, double* y, std::size_t n,
+                    Block& room) {
+    const std::size_t count = gather(x, a, b, n, room);
+    const std::size_t first = begin(room, count);
+    observe(room.x + first, room.a + first, room.b + first, room.y + first, count - first);
+    scatter(x, room, y, n);
+  }
+
   // The samples that count, scaled and side by side; what the gaps between them decay is theirs.
   std::size_t gather(const double* x, const double* a, const double* b, std::size_t n,
                      Block& block) {
     std::size_t count = 0;
-    double widest = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
       const double decay = a[i] * pending_;
       if (std::fabs(x[i]) <= kLargest || zero_for_missing()) {
-        const double sample = std::fabs(x[i]) <= kLargest ? x[i] : 0.0;
-        widest = larger(widest, std::fabs(sample));
-        block.x[count] = sample;
+        block.x[count] = std::fabs(x[i]) <= kLargest ? x[i] * scale_->in : 0.0;
         if (b[i] > 0.0) {
           block.a[count] = decay >= kForgotten ? decay : 0.0;
           faded_ = 1.0;
@@ -128,8 +141,6 @@ class Statistics {
         pending_ = decay < kForgotten ? 0.0 : decay;
       }
     }
-    while (widest * scale_->in > kScaledLimit) rescale();
-    for (std::size_t i = 0; i < count; ++i) block.x[i] *= scale_->in;
     return count;
   }
 

@@ -2,7 +2,6 @@
 // ema_kernel.cpp.
 #include "stream_kernel.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "elapsed.hpp"
@@ -73,20 +72,23 @@ template <typename T>
 void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const StreamRule& rule,
                const Elapse& elapse, StreamState* states) {
   const bool debias = rule.options.debias;
-  double left[kStreamRows];  // of the past, after each row's time
+  const auto time_before = [&](double time) {
+    return !std::isnan(time) ? time : debias ? 0.0 : elapse.unit;
+  };
+  double waited[kStreamRows], left[kStreamRows];  // before each row, and of the past after that
   for (std::size_t t = 0; t < rows; t += kStreamRows) {
     const std::size_t height = rows - t < kStreamRows ? rows - t : kStreamRows;
     const double* const times = elapse.times + t;
-    std::copy(times, times + height, left);
+    for (std::size_t i = 0; i < height; ++i) waited[i] = left[i] = time_before(times[i]);
     exponentials(elapse.log_beta, left, height);
     for (std::size_t i = 0; i < height; ++i) {
       const bool is_first = std::isnan(times[i]);
-      const double time = !is_first ? times[i] : debias ? 0.0 : elapse.unit;
+      const double time = waited[i];
       Decay decay{1.0, 0.0, false};
       if (time > 0.0 && debias) decay.a = left[i];
       if (time > 0.0 && !debias) {
         decay.b = -std::expm1(time * elapse.log_beta);
-        decay.a = 1.0 - decay.b;
+        decay.a = left_of(decay.b, left[i]);
       }
       const std::size_t first = (t + i) * columns;
       for (std::size_t j = 0; j < columns; ++j) {
