@@ -11,6 +11,8 @@ import numpy as np
 
 def number(name: str, value: object, rule: str, *, holds: Any = lambda number: True) -> float:
     """Return `value` as a float if it is a finite number for which the rule holds."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     if isinstance(value, Real) and not isinstance(value, bool):
         try:
             converted = float(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,8 @@ from ewma_keras import _saved_state
 
 class BackendOptimizer(keras.optimizers.Optimizer):
     """What `MomentumSGD` does by other means on TensorFlow."""
+
+    _has_own_rule: Callable[[], bool]
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Apply the gradients, sparse ones as the dense ones that they stand for.
@@ -29,8 +31,15 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
         # A strategy sums the gradients of its replicas and then updates variable by variable. XLA
-        # makes one loop of the plain rule, and a longer one of the kernel with Nesterov.
-        if not self.momentum or self._has_strategy() or _compiled_by_xla():
+        # makes one loop of the plain rule, and a longer one of the kernel with Nesterov. And below
+        # the order is another one, which shows where a variable is there twice.
+        if (
+            not self.momentum
+            or not self._has_own_rule()
+            or self._has_strategy()
+            or _compiled_by_xla()
+            or len(set(map(id, trainable_variables))) < len(trainable_variables)
+        ):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         scalars: dict[Any, tuple[Any, Any, Any]] = {}  # once a step, not once a variable
@@ -43,6 +52,8 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             # A strategy's variable, outside it, has a part on each device: the kernel would update
             # the first alone.
             is_distributed = isinstance(w, tf.distribute.DistributedValues)
+            if not g.shape.is_fully_defined():  # as of tf.py_function
+                g = tf.ensure_shape(g, w.shape)
             if is_distributed or not g.dtype == w.dtype == v.dtype or g.shape != w.shape:
                 self.update_step(g, w, learning_rate)
                 continue

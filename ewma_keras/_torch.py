@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import is_
 from typing import Any
 
@@ -17,6 +17,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
     """What `MomentumSGD` does by other means on PyTorch."""
 
     velocities: list[Any]
+    _has_own_rule: Callable[[], bool]
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Apply the gradients, sparse ones as the dense ones that they stand for."""
@@ -30,16 +31,23 @@ class BackendOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         # In a stateless scope the tensors belong to the caller: nothing is written in place. And
         # torch.compile knows nothing of the fused kernel, but makes one itself.
-        if not self.momentum or in_stateless_scope() or torch.compiler.is_compiling():
+        if (
+            not self.momentum
+            or not self._has_own_rule()
+            or in_stateless_scope()
+            or torch.compiler.is_compiling()
+        ):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         alike: dict[Any, tuple[list[Any], list[Any], list[Any]]] = defaultdict(lambda: ([], [], []))
-        nesterov, velocities = self.nesterov, self._velocities_of(trainable_variables)
+        velocities = self._velocities_of(trainable_variables)
+        # One that is itself a weight is to be read as it was before the step.
+        weights = {variable._value.data_ptr() for variable in trainable_variables}
+        grads = [g.clone() if g.data_ptr() in weights else g for g in grads]
         for g, variable, velocity in zip(grads, trainable_variables, velocities, strict=True):
             # `_value`, since `value` asks for scopes each time, a third of a step of many variables
             w, v = variable._value, velocity._value
-            # With Nesterov the gradient is read once more when the weight has been changed.
-            if _fits(w, g, v) and not (nesterov and g.data_ptr() == w.data_ptr()):
+            if _fits(w, g, v):
                 ws, gs, vs = alike[w.dtype, w.get_device()]
                 ws.append(w)
                 gs.append(g)

@@ -280,3 +280,22 @@ def test_decay_is_for_a_constant_rate():
 def test_unknown_arguments_are_refused():
     with pytest.raises(ValueError, match="not recognized"):
         MomentumSGD(beta=0.9)
+
+
+def test_a_subclass_has_its_own_rule():
+    """Also where the optimizer would take a faster way."""
+
+    class Frozen(MomentumSGD):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(keras.ops.zeros_like(gradient), variable, learning_rate)
+
+    w = variable(np.ones(2), "float32")
+    optimizer = Frozen(0.5)
+    optimizer.apply([keras.ops.ones(2)], [w])
+    np.testing.assert_array_equal(array(w), 1.0)
+
+
+def test_rate_that_is_an_array_of_one_number():
+    optimizer = MomentumSGD(np.array(0.25))
+    optimizer.learning_rate = np.array(0.5)
+    assert float(array(optimizer.learning_rate)) == 0.5

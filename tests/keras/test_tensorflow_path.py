@@ -179,3 +179,34 @@ def test_gradients_that_are_no_tensors_or_broadcast(gradient):
         cls(0.125, momentum=0.5).apply([gradient], [w])
         ends.append(array(w))
     np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", OPTIONS[:2])
+def test_gradients_of_unknown_shape(options):
+    ends = []
+    for cls in (MomentumSGD, Plain):
+        w = variable(np.zeros(2), "float32")
+        optimizer = cls(0.125, **options)
+        optimizer.build([w])
+
+        @tf.function
+        def step(optimizer=optimizer, cls=cls):
+            g = tf.numpy_function(lambda: np.ones(2, "float32"), [], tf.float32)
+            assert g.shape.rank is None
+            optimizer.apply([g if cls is MomentumSGD else tf.ones(2)])
+
+        step()
+        step()
+        ends.append(array(w))
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+def test_a_variable_twice():
+    ends = []
+    for cls in (MomentumSGD, keras.optimizers.SGD):
+        w = variable(np.zeros(2), "float32")
+        optimizer = cls(0.1, momentum=0.9)
+        for _ in range(2):
+            optimizer.apply([tf.ones(2), 2 * tf.ones(2)], [w, w])
+        ends.append(array(w))
+    np.testing.assert_allclose(*ends, rtol=1e-5)

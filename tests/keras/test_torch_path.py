@@ -204,3 +204,19 @@ def test_stateless_accumulators_are_the_callers():
     for _ in range(2):
         optimizer.stateless_apply(state, [torch.ones(3)], [w.value])
     assert all(torch.equal(*pair) for pair in zip(state, before, strict=True))
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_gradients_that_are_each_others_weights(nesterov):
+    # Those of x y, written by hand; and the two as copies.
+    ends = []
+    for is_copied in (False, True):
+        x, y = variable([1.0, 2.0], "float32"), variable([3.0, 4.0], "float32")
+        optimizer = MomentumSGD(0.1, 0.5, nesterov)
+        for _ in range(2):
+            gradients = [y.value, x.value]
+            if is_copied:
+                gradients = [g.clone() for g in gradients]
+            optimizer.apply(gradients, [x, y])
+        ends.append(np.r_[array(x), array(y)])
+    np.testing.assert_array_equal(*ends)
