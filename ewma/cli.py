@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130  # as shells have it for Ctrl-C
 
+_SHOWN = 5  # runs that were left out
+
 _WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
 
 
@@ -305,7 +307,7 @@ def main(
     if output is None:
         _show(report, is_wide=is_wide)
     else:
-        _write(report, output, is_wide=is_wide, force=force)
+        exit_code = max(exit_code, _write(report, output, is_wide=is_wide, force=force))
     sys.exit(exit_code)
 
 
@@ -395,19 +397,33 @@ def _load(
     return exit_code, columns
 
 
-def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> None:
-    """Write a report where -o leads, and say so."""
+def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> int:
+    """Write a report where -o leads, say so, and return the exit code."""
     wrote = str(output)
+    refused: list[OSError | ValueError] = []
     try:
         if isinstance(report, Smoothed) and output.is_folder:
-            runs = write_runs(report, output.path, force=force)
+            runs = write_runs(report, output.path, force=force, refused=refused.append)
+            if runs == 0:
+                refuse(f"-o {output}: {_reason(refused[0])}; nothing was written.")
             wrote = f"{runs} run{'' if runs == 1 else 's'} into {output}"
         else:
             output.write(report, is_wide=is_wide, replace=force)
     except ValueError as error:
         refuse(f"{error}.")
     except OSError as error:
-        where = f" ({error.filename})" if output.is_folder and error.filename else ""
-        reason = f"{error.strerror or error}{where}"
+        reason = _reason(error) if output.is_folder else error.strerror or error
         refuse(f"-o {output}: {reason}; nothing was written.")
+    for why in refused[:_SHOWN]:
+        say(f"error: -o {output}: {_reason(why)}; this run was left out.")
+    if len(refused) > _SHOWN:
+        say(f"error: -o {output}: {len(refused) - _SHOWN} more runs were left out.")
     say(f"wrote {wrote}")
+    return UNREADABLE if refused else 0
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"
