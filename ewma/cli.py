@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130  # as shells have it for Ctrl-C
 
+_TERMINATED = 143
 _SHOWN = 5  # runs that were left out
 
 _WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
@@ -60,9 +64,26 @@ class _Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with _orderly_end():
+                return super().invoke(context)
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM end the program as Ctrl-C does: no half-written file is left."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class _Beta(click.ParamType[float | str]):

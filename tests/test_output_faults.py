@@ -130,6 +130,20 @@ def test_interrupted(folder, output, monkeypatch):
     assert content() == before
 
 
+@posix
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_terminated(folder, output, monkeypatch):
+    before = old(output)
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGTERM))
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert call("logs", "-o", output, "--force") == (143, "", "")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert content() == before
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_no_permission(folder, output, monkeypatch):
     def forbidden(self, *_, **__):
