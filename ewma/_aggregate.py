@@ -15,6 +15,7 @@ from ewma._smooth import smooth
 from ewma._statistics import Statistics, group_statistics
 from ewma._table import Names, Table, to_pandas
 from ewma.tensorboard._columns import ScalarColumns, code_type
+from ewma.tensorboard._problems import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ STATISTICS = ("mean", "std", "min", "max", "count")
 AGGREGATE_COLUMNS = ("run", "tag", "step", *STATISTICS)
 
 _MOST_STEPS = 1_000_000  # of a grid: a step width that is far too small shall not fill the memory
+_TOO_LARGE = 1 << 63  # for int64
 _SHOWN = 5
 
 
@@ -157,7 +159,10 @@ def aggregate_series(
         steps, values = map(np.concatenate, zip(*parts, strict=True))
         curve = _one_value_a_step(steps, values)
         if align is not None:
-            curve = _interpolated(*curve, align)
+            try:
+                curve = _interpolated(*curve, align)
+            except ValueError as error:
+                raise ValueError(f"run '{shown(run)}', tag '{shown(tag)}': {error}") from None
         members.setdefault((group[run], tag), []).append(curve)
     aggregates = []
     for (name, tag), curves in sorted(members.items(), key=lambda item: item[0]):
@@ -178,7 +183,8 @@ def aggregate_table(aggregates: list[Aggregate]) -> Table:
 
     def names(of_each: list[str]) -> Names:
         names = sorted(set(of_each))
-        codes = np.array([names.index(name) for name in of_each], code_type(len(names)))
+        code = {name: number for number, name in enumerate(names)}
+        codes = np.array([code[name] for name in of_each], code_type(len(names)))
         return Names(names, np.repeat(codes, sizes))
 
     def joined(arrays: list[npt.NDArray[Any]], empty: type) -> npt.NDArray[Any]:
@@ -280,15 +286,18 @@ def _interpolated(
 
 def _multiples(width: float, low: float, high: float) -> npt.NDArray[Any]:
     """Return the multiples of `width` from `low` to `high`, whole numbers where it is one."""
-    if float(width).is_integer():
-        width = int(width)
+    is_whole = float(width).is_integer()
+    width = int(width) if is_whole and width < _TOO_LARGE else float(width)
     first, last = -(-low // width), high // width
-    if last - first >= _MOST_STEPS:
+    if not last - first < _MOST_STEPS:  # of a tiny width infinity, or no number
         raise ValueError(
             f"align={width} would make {last - first + 1:,.0f} steps between {low} and {high}; "
             f"give a width that makes {_MOST_STEPS:,} at most"
         )
-    return np.arange(int(first), int(last) + 1) * width
+    is_whole = is_whole and first * width >= -_TOO_LARGE and last * width < _TOO_LARGE
+    start = int(first) if is_whole else float(first)
+    multiples = (start + np.arange(int(last - first) + 1)) * width
+    return multiples.astype(np.int64) if is_whole else multiples
 
 
 def _smoothed(statistics: Statistics, beta: float) -> Statistics:

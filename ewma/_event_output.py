@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,16 @@ def name_after_folder(columns: ScalarColumns, paths: tuple[str, ...]) -> None:
         columns.run_names = [name if run == "." else run for run in columns.run_names]
 
 
-def write_runs(scalars: Smoothed, logdir: Path, *, force: bool) -> int:
-    """Write the smoothed curves as event files, and return of how many runs."""
+def write_runs(
+    scalars: Smoothed,
+    logdir: Path,
+    *,
+    force: bool,
+    refused: Callable[[OSError | ValueError], None],
+) -> int:
+    """Write the smoothed curves as event files, and return of how many runs.
+
+    Those that have no place there are left out, and `refused` is told why.
+    """
     columns = replace(scalars.columns, value=scalars.smoothed)
-    return len(write_event_files(columns, logdir, suffix=SMOOTHED, force=force))
+    return len(write_event_files(columns, logdir, suffix=SMOOTHED, force=force, refused=refused))

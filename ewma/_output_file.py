@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -84,15 +84,14 @@ def _move_to_new(part: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def make_folders(folders: Iterable[Path]) -> Iterator[None]:
-    """Make folders, and after an error take those away that were not there before."""
+def make_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it, and after an error take away which were not there."""
     made: list[Path] = []
     try:
-        for folder in folders:
-            missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            for path in reversed(missing):
-                path.mkdir(exist_ok=True)
-                made.append(path)
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(exist_ok=True)
+            made.append(path)
         yield
     except BaseException:
         for path in reversed(made):

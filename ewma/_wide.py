@@ -13,7 +13,8 @@ from ewma.tensorboard._problems import shown
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
-_MOST_EMPTY = 1 << 28  # cells: tags that share no steps shall not fill the memory
+_MOST_BYTES = 1 << 28  # tags that share no steps shall not fill the memory
+_CELL = 9  # bytes: a number, and whether it is missing
 
 
 def wide(table: Table, suffixes: dict[str, str]) -> Table:
@@ -48,7 +49,8 @@ def wide(table: Table, suffixes: dict[str, str]) -> Table:
     for key in keys:
         begins[1:] |= key[order[1:]] != key[order[:-1]]
     first = order[begins]
-    if len(first) * len(tag.names) > max(_MOST_EMPTY, 16 * len(order)):
+    most = max(_MOST_BYTES // (_CELL * len(suffixes)), 16 * len(order))
+    if len(first) * len(tag.names) > most:
         raise ValueError(
             f"--wide makes {len(first):,} rows for {len(tag.names):,} tags, and nearly all is "
             "empty, as they do not share steps: choose tags with --tag, or leave --wide out"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130  # as shells have it for Ctrl-C
 
+_TERMINATED = 143
+_SHOWN = 5  # runs that were left out
+
 _WITH_FOLLOW = ("paths", "follow", "betas", "alpha", "com", "span", "halflife", "tags", "runs")
 
 
@@ -58,9 +64,26 @@ class _Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with _orderly_end():
+                return super().invoke(context)
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM end the program as Ctrl-C does: no half-written file is left."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class _Beta(click.ParamType[float | str]):
@@ -305,7 +328,7 @@ def main(
     if output is None:
         _show(report, is_wide=is_wide)
     else:
-        _write(report, output, is_wide=is_wide, force=force)
+        exit_code = max(exit_code, _write(report, output, is_wide=is_wide, force=force))
     sys.exit(exit_code)
 
 
@@ -395,19 +418,33 @@ def _load(
     return exit_code, columns
 
 
-def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> None:
-    """Write a report where -o leads, and say so."""
+def _write(report: Report, output: Output, *, is_wide: bool, force: bool) -> int:
+    """Write a report where -o leads, say so, and return the exit code."""
     wrote = str(output)
+    refused: list[OSError | ValueError] = []
     try:
         if isinstance(report, Smoothed) and output.is_folder:
-            runs = write_runs(report, output.path, force=force)
+            runs = write_runs(report, output.path, force=force, refused=refused.append)
+            if runs == 0:
+                refuse(f"-o {output}: {_reason(refused[0])}; nothing was written.")
             wrote = f"{runs} run{'' if runs == 1 else 's'} into {output}"
         else:
             output.write(report, is_wide=is_wide, replace=force)
     except ValueError as error:
         refuse(f"{error}.")
     except OSError as error:
-        where = f" ({error.filename})" if output.is_folder and error.filename else ""
-        reason = f"{error.strerror or error}{where}"
+        reason = _reason(error) if output.is_folder else error.strerror or error
         refuse(f"-o {output}: {reason}; nothing was written.")
+    for why in refused[:_SHOWN]:
+        say(f"error: -o {output}: {_reason(why)}; this run was left out.")
+    if len(refused) > _SHOWN:
+        say(f"error: -o {output}: {len(refused) - _SHOWN} more runs were left out.")
     say(f"wrote {wrote}")
+    return UNREADABLE if refused else 0
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"

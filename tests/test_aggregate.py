@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ewma
-from ewma._aggregate import group_names
+from ewma._aggregate import aggregate_series, aggregate_table, group_names
 from ewma._statistics import group_statistics
 
 STATISTICS = ["mean", "std", "min", "max", "count"]
@@ -190,6 +191,26 @@ class TestAlign:
         assert len(ewma.aggregate(scalars, align=5)) == 0
         assert len(ewma.aggregate(scalars, align=np.array([5]))) == 0
 
+    @pytest.mark.parametrize("align", [2**63, 1e19, 1e300, 2**62])
+    def test_width_beyond_all_steps(self, align):
+        assert table(ewma.aggregate(frame(*curve("a", [1, 3], [-1, 1])), align=align)) == [
+            ("*", "loss", 0, 2, NAN, 2, 2, 1)
+        ]
+        assert len(ewma.aggregate(frame(*curve("a", [1, 3], [1, 2])), align=align)) == 0
+
+    def test_steps_beyond_all_integers(self):
+        points = pd.DataFrame({"run": "a", "tag": "x", "step": [1e300, 2e300], "value": [1.0, 2.0]})
+        for width in (1e300, 10**300):
+            assert ewma.aggregate(points, align=float(width))["step"].tolist() == [1e300, 2e300]
+        assert ewma.aggregate(points[:1], align=10)["step"].tolist() == pytest.approx([1e300])
+
+    def test_too_many_steps(self):
+        scalars = frame(*curve("a\n", [0, 1], [0, 2**40], tag="long"), *curve("b", [0, 1]))
+        for align, count in {10: "109,951,162,778", 5e-324: "inf"}.items():
+            rule = rf"run 'a\\n', tag 'long': align={align} would make {count} steps between 0"
+            with pytest.raises(ValueError, match=rule):
+                ewma.aggregate(scalars, align=align)
+
     @pytest.mark.parametrize(
         "align", [0, -1, math.nan, math.inf, "10", [1, 1], [2, 1], [[1]], True]
     )
@@ -304,3 +325,14 @@ def test_a_path_is_no_dataframe():
         TypeError, match="must be a DataFrame, as read_scalars returns it; received"
     ):
         ewma.aggregate("logs/")
+
+
+def test_many_tags():
+    tags = [f"tag{number}" for number in range(20_000)]
+    series = [("a", tag, np.zeros(1, np.int64), np.zeros(1)) for tag in tags]
+    aggregates = aggregate_series(series)
+    begin = time.process_time()
+    names = aggregate_table(aggregates)["tag"]
+    assert time.process_time() - begin < 1  # in quadratic time it takes 4 s
+    assert names.names == sorted(tags)
+    assert names.codes.tolist() == list(range(20_000))

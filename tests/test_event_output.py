@@ -89,7 +89,7 @@ class TestEventFiles:
             "ewma-smooth: note: a.smoothed, a/b.smoothed: left out, as smoothed curves of the "
             "others.",
             "ewma-smooth: error: -o logs/: logs/a.smoothed has event files already; give "
-            "force=True (--force) to write beside them, or another logdir; nothing was written.",
+            "force=True (--force) to replace them, or another logdir; nothing was written.",
         ]
         files = here()
         assert call("logs", "-o", "logs/", "--force", "--beta", "0.1").code == 0
@@ -132,6 +132,62 @@ class TestEventFiles:
         ]  # fmt: skip
         result = call("resumed", "--restarts", "segment", "-o", "resumed/", "--force")
         assert result.err.splitlines()[-1] == "ewma-smooth: wrote 3 runs into resumed/"
+
+    @posix
+    def test_no_link_leads_out(self, logs):
+        outside = Path("outside")
+        write(outside / "y/sub/1.tfevents", event_file(*curve("loss", [1])))
+        (outside / "x").mkdir()
+        Path("logs/a.smoothed").symlink_to("../outside/x")
+        Path("logs/evil").symlink_to("../outside/y")
+        for options in ([], ["--force"]):
+            result = call("logs", "-o", "logs/", *options)
+            assert result.code == 2
+            assert "logs/a.smoothed is " in result.err
+            assert "logs/evil/sub.smoothed is " in result.err
+            assert result.err.endswith("wrote 1 run into logs/\n")  # a/b
+            assert here(outside) == ["y/sub/1.tfevents"]
+        Path("out").symlink_to("outside/x")  # LOGDIR itself may be a link
+        assert call("logs/a/b", "-o", "out/").code == 0
+        assert here(outside / "x") == ["b.smoothed/" + FILE]
+
+    @posix
+    def test_runs_without_a_place_are_left_out(self, logs):
+        import zipfile
+
+        with zipfile.ZipFile("logs.zip", "w") as file:
+            for run in ("../up", "x" * 250, *"abcdefg"):
+                file.writestr(f"{run}/1.tfevents", event_file(*curve("loss", [1])))
+        write("out/a.smoothed/1.tfevents", b"")
+        write("out/b.smoothed", b"")
+        Path("out/c.smoothed").symlink_to("nowhere")
+        code, _, err = call("zip://::logs.zip", "-o", "out/")
+        assert code == 2
+        *lines, last = err.splitlines()
+        assert last == "ewma-smooth: wrote 4 runs into out/"
+        assert here("out") == [
+            "a.smoothed/1.tfevents", "b.smoothed", *(f"{run}.smoothed/{FILE}" for run in "defg")
+        ]  # fmt: skip
+        assert len(lines) == 5
+        reasons = [
+            "received '../up': rename the run, or leave it out (runs=, --run)",
+            "out/a.smoothed has event files already; give force=True (--force) to write beside",
+            "Not a directory (out/b.smoothed)", "File exists (out/c.smoothed)", "File name too long"
+        ]  # fmt: skip
+        for line, reason in zip(lines, reasons, strict=True):
+            assert line.startswith("ewma-smooth: error: -o out/: ")
+            assert reason in line
+            assert line.endswith("; this run was left out.")
+
+    def test_not_every_run_that_is_left_out_is_named(self, logs):
+        for number in range(8):
+            write(f"many/{number}/1.tfevents", event_file(*curve("loss", [1])))
+            write(f"out/{number}.smoothed/1.tfevents", b"")
+        write("many/8/1.tfevents", event_file(*curve("loss", [1])))
+        code, _, err = call("many", "-o", "out/")
+        assert code == 2
+        assert len(err.splitlines()) == 5 + 2
+        assert "error: -o out/: 3 more runs were left out.\n" in err
 
     @posix
     def test_run_that_is_not_utf8(self, logs):

@@ -130,6 +130,20 @@ def test_interrupted(folder, output, monkeypatch):
     assert content() == before
 
 
+@posix
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_terminated(folder, output, monkeypatch):
+    before = old(output)
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGTERM))
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert call("logs", "-o", output, "--force") == (143, "", "")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert content() == before
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_no_permission(folder, output, monkeypatch):
     def forbidden(self, *_, **__):
@@ -160,9 +174,13 @@ def test_one_of_several_runs_is_there_already(folder):
     Path("out/b.smoothed").mkdir(parents=True)
     Path("out/b.smoothed/events.out.tfevents.1.host").write_bytes(event_file(*curve("x", [1])))
     before = content()
-    assert "out/b.smoothed has event files already" in call("logs", "-o", "out/").err
-    assert content() == before
-    assert not Path("out/a.smoothed").exists()
+    result = call("logs", "-o", "out/")
+    assert result.code == 2
+    assert "out/b.smoothed has event files already" in result.err
+    assert result.err.endswith("ewma-smooth: wrote 1 run into out/\n")
+    written = content()
+    assert written.pop(Path("out/a.smoothed/events.out.tfevents.ewma.000001"))
+    assert written == before
 
 
 def test_made_by_somebody_else_meanwhile(folder, monkeypatch):

@@ -97,11 +97,18 @@ def test_tags_that_share_no_steps(monkeypatch):
     )
     report.columns.tag_names = [str(i) for i in range(40)]
     assert len(report.table(is_wide=True)["step"]) == 80
-    monkeypatch.setattr("ewma._wide._MOST_EMPTY", 1000)
+    monkeypatch.setattr("ewma._wide._MOST_BYTES", 1000)
     with pytest.raises(ValueError, match="--wide makes 80 rows for 40 tags, and nearly all is"):
         report.table(is_wide=True)
     report.columns.tag_names = ["a", "b"]  # half of it
     assert len(report.table(is_wide=True)["step"]) == 80
+
+
+def test_small_log_does_not_fill_the_memory():
+    report = scalars([(0, 0, 0, step, 1.0) for step in range(4000)], segmented=False)
+    report.columns.tag_names = [str(i) for i in range(4000)]
+    with pytest.raises(ValueError, match="--wide makes 4,000 rows for 4,000 tags"):
+        report.table(is_wide=True)
 
 
 def test_aggregated():

@@ -1,11 +1,12 @@
 """From paths to runs and their event files."""
 # Paths stay the strings that were given: pathlib would read "" as the working folder.
-# ruff: noqa: PTH100, PTH112, PTH116, PTH119, PTH120, PTH207
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH207
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,10 @@ from ewma.tensorboard._url import is_url
 
 if TYPE_CHECKING:
     from ewma.tensorboard._remote_file import RemotePath
+
+
+_SEPARATORS = os.sep + (os.altsep or "")
+_RECURSIVE = r"(?<![^{0}])\*\*(?![^{0}])".format(re.escape(_SEPARATORS))  # "**" between them
 
 
 class EventFile(NamedTuple):
@@ -93,7 +98,45 @@ def _expand(path: str) -> list[str]:
     """
     if os.path.lexists(path):
         return [path]
-    return sorted(filterfalse(_is_special, glob.glob(path, recursive=True))) or [path]
+    return sorted(set(filterfalse(_is_special, _matches(path)))) or [path]
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """Yield what `glob.glob` does, but enter no folder twice for "**": links may form circles."""
+    recursive = re.search(_RECURSIVE, pattern)
+    if recursive is None:
+        yield from glob.iglob(pattern)
+        return
+    above, below = pattern[: recursive.start()], pattern[recursive.end() :]
+    for top in glob.iglob(above) if above else [""]:
+        for folder, names in _folders(top):
+            if below:
+                yield from _matches(os.path.join(glob.escape(folder), below.lstrip(_SEPARATORS)))
+                continue
+            if folder == top != "":
+                yield top
+            yield from (os.path.join(folder, name) for name in names)
+
+
+def _folders(top: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders of a tree and the names in them, without what is hidden, as "**" has it."""
+    visited: set[tuple[int, int] | str] = set()
+    folders, linked = [top], deque[str]()
+    while folders or linked:
+        folder = folders.pop() if folders else linked.popleft()
+        path = folder or os.curdir
+        try:
+            identity = _identity(path, os.stat(path))
+            if identity in visited:
+                continue
+            visited.add(identity)
+            with os.scandir(path) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError:  # a pattern matches what there is to see
+            continue
+        yield folder, [entry.name for entry in entries]
+        for entry in filter(_is_folder, entries):
+            (linked if entry.is_symlink() else folders).append(os.path.join(folder, entry.name))
 
 
 def _is_special(path: str) -> bool:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ewma._output_file import make_folders, write_together
+from ewma._output_file import make_folder, write_together
 from ewma.tensorboard._columns import Codes, Rows, ScalarColumns
+from ewma.tensorboard._problems import shown
 from ewma.tensorboard._records import Dtype, records
 from ewma.tensorboard._url import NO_WRITING, is_url, local_path
 from ewma.tensorboard._written import FILE, OWN, SMOOTHED
@@ -75,9 +77,10 @@ def write_scalars(
     FileExistsError
         If a folder has event files already, and `force` is false. Nothing is written then.
     ValueError
-        If `logdir` is a URL, a column is missing, a run's name leads out of `logdir` or is none
-        that the system has folders for, two runs have one folder, a tag is no text that UTF-8 can
-        hold, a row has no run, tag or whole step, or `dtype` is neither. Nothing is written then.
+        If `logdir` is a URL, a column is missing, a run's name or a link leads out of `logdir`, a
+        run's name is none that the system has folders for, two runs have one folder, a tag is no
+        text that UTF-8 can hold, a row has no run, tag or whole step, or `dtype` is neither.
+        Nothing is written then.
     OSError
         If a file cannot be written. None is then.
 
@@ -168,11 +171,12 @@ def _whole(column: pd.Series[Any], dtype: type[T]) -> npt.NDArray[T]:
 
 
 class _Curves(NamedTuple):
-    """A run, or a version of it, and its rows."""
+    """A run, or a version of it, its rows, and the file for them in the place of earlier ones."""
 
     run: str
     rows: Rows
-    folder: Path
+    file: Path
+    earlier: list[Path]
 
 
 def write_event_files(
@@ -182,34 +186,39 @@ def write_event_files(
     suffix: str,
     dtype: Dtype = "float32",
     force: bool,
+    refused: Callable[[OSError | ValueError], None] | None = None,
 ) -> list[Path]:
-    """Write the columns' values as `write_scalars` does, `suffix` after the runs' names."""
-    runs = [
-        _Curves(run, rows, _folder(run, segment, logdir, suffix))
-        for run, segment, rows in _runs(columns)
-    ]
+    """Write the columns' values as `write_scalars` does, `suffix` after the runs' names.
+
+    With `refused`, which is told why, the runs that have no place there are left out.
+    """
     tags = [_utf8(name) for name in columns.tag_names]
-    files, earlier = [], []
-    for run in runs:
-        there = _event_files(run.folder)
-        if there and not force:
-            raise FileExistsError(
-                f"{run.folder} has event files already; give force=True (--force) to write beside "
-                "them, or another logdir"
-            )
-        own = {name: int(match[1]) for name in there if (match := re.fullmatch(OWN, name))}
-        earlier += [run.folder / name for name in own]
-        files.append(run.folder / FILE.format(max(own.values(), default=0) + 1))
-    with make_folders(run.folder for run in runs):
-        _refuse_one_folder(runs)
+    runs: dict[str, _Curves] = {}
+    with ExitStack() as made:
+        for run, segment, rows in _runs(columns):
+            try:
+                folder = _folder(run, segment, logdir, suffix)
+                made.enter_context(make_folder(folder))
+                identity = _identity(folder)
+                if other := runs.get(identity):  # names that differ in case alone, say, or a link
+                    raise ValueError(
+                        f"each run must have a folder of its own; {other.run!r} and {run!r} have "
+                        f"{shown(str(folder))}: rename one, or leave it out (runs=, --run)"
+                    )
+                runs[identity] = _Curves(run, rows, *_files(folder, force=force))
+            except (OSError, ValueError) as error:
+                if refused is None:
+                    raise
+                refused(error)
         with write_together(replace=False) as open_file:
-            for run, path in zip(runs, files, strict=True):
-                with open_file(path) as file:
-                    file.writelines(records(columns, run.rows, tags, dtype))
-    for path in earlier:
-        with contextlib.suppress(OSError):  # Windows keeps what is open; read later, the new counts
-            path.unlink()
-    return files
+            for curves in runs.values():
+                with open_file(curves.file) as file:
+                    file.writelines(records(columns, curves.rows, tags, dtype))
+    for curves in runs.values():
+        for path in curves.earlier:
+            with contextlib.suppress(OSError):  # Windows keeps what is open; the new counts
+                path.unlink()
+    return [curves.file for curves in runs.values()]
 
 
 def _runs(columns: ScalarColumns) -> Iterator[tuple[str, int, Rows]]:
@@ -237,9 +246,16 @@ def _folder(run: str, segment: int, logdir: Path, suffix: str) -> Path:
     if not good:
         raise ValueError(
             "a run's name must be folders inside logdir, without '..' and without characters that "
-            f"paths cannot have; received {run!r}: rename it (frame['run'] = ...)"
+            f"paths cannot have; received {run!r}: rename the run, or leave it out (runs=, --run)"
         )
-    return logdir / (run + suffix)
+    folder = logdir / (run + suffix)
+    inside, found = os.path.realpath(logdir), os.path.realpath(folder)
+    if not Path(found).is_relative_to(inside):
+        raise ValueError(
+            f"a run's folder must lie inside logdir; {shown(str(folder))} is {shown(found)}: "
+            "remove the link that leads there, or give another logdir"
+        )
+    return folder
 
 
 def _utf8(tag: str) -> bytes:
@@ -252,22 +268,17 @@ def _utf8(tag: str) -> bytes:
         ) from None
 
 
-def _event_files(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return [name for name in os.listdir(folder) if "tfevents" in name]  # noqa: PTH208
-
-
-def _refuse_one_folder(runs: list[_Curves]) -> None:
-    """Refuse what would overwrite itself: names that differ in case alone, say, or links."""
-    seen: dict[str, _Curves] = {}
-    for run in runs:
-        other = seen.setdefault(_identity(run.folder), run)
-        if other is not run:
-            raise ValueError(
-                f"each run must have a folder of its own; {other.run!r} and {run.run!r} have "
-                f"{run.folder}: leave one out, or rename it (frame['run'] = ...)"
-            )
+def _files(folder: Path, *, force: bool) -> tuple[Path, list[Path]]:
+    """Return the next file for a folder, and those of ours in it."""
+    there = [name for name in os.listdir(folder) if "tfevents" in name]  # noqa: PTH208
+    own = {name: int(match[1]) for name in there if (match := re.fullmatch(OWN, name))}
+    if there and not force:
+        purpose = "replace them" if len(own) == len(there) else "write beside them"
+        raise FileExistsError(
+            f"{shown(str(folder))} has event files already; give force=True (--force) to "
+            f"{purpose}, or another logdir"
+        )
+    return folder / FILE.format(max(own.values(), default=0) + 1), [folder / name for name in own]
 
 
 def _identity(folder: Path) -> str:

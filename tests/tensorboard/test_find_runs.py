@@ -1,11 +1,12 @@
 """Paths to runs."""
 
+import glob
 import os
 import sys
 
 import pytest
 
-from ewma.tensorboard._files import find_runs
+from ewma.tensorboard._files import _matches, find_runs
 from ewma.tensorboard._problems import UNREADABLE
 
 
@@ -99,6 +100,29 @@ class TestGlob:
         assert names(top / "runs/a*") == ["a1", "a2"]
         assert names(top / "runs/a*/*events") == ["a1", "a2"]
         assert names(top / "**/tfevents") == ["a1", "a2", "b"]
+
+    @pytest.mark.parametrize(
+        "pattern",
+        [
+            "**", "**/", "./**", "runs/**", "runs/**/", "runs//**//x", "**/x/**", "**/**", "r**",
+            "*/**/*", "**/[[]1]/*", "**/.h/*", "runs/a/**/y", "**/b**/y",
+        ],
+    )  # fmt: skip
+    def test_as_glob_has_it(self, tree, monkeypatch, pattern):
+        monkeypatch.chdir(tree("runs/a/y", "runs/.h/y", "runs/x/b/y", "[1]/x/y", "top", ".hidden"))
+        expected = {os.path.normpath(p) for p in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+        assert {os.path.normpath(p) for p in _matches(pattern)} == expected
+
+    def test_links_in_circles(self, tree):
+        top = tree("a/tfevents", "elsewhere/b/tfevents")
+        (top / "a/out").symlink_to("../elsewhere")
+        for name in ("l1", "l2", "a/l3"):
+            (top / name).symlink_to(top)
+        for pattern in ("**", "**/*tfevents*"):
+            assert names(top / pattern) == ["a", "elsewhere/b"]
+        for pattern in ("**/**/tfevents", "*/**"):
+            assert len(names(top / pattern)) == 2
+        assert names(top / "a/out/**/tfevents") == ["."]
 
     def test_literal_first(self, tree):
         top = tree("[ab]/tfevents", "a/tfevents")

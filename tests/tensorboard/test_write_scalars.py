@@ -209,6 +209,27 @@ def test_two_runs_in_one_folder(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
+def test_one_run_without_a_place(tmp_path):
+    """Nothing is written then: not even the other runs' folders are left."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/link").symlink_to("../outside")
+    long = "x" * 300
+    for run, error, rule in [
+        ("link", ValueError, "a run's folder must lie inside logdir; .* remove the link"),
+        ("link/sub", ValueError, "a run's folder must lie inside logdir"),
+        ("z/" + long, OSError, "File name too long"),
+    ]:
+        with pytest.raises(error, match=rule):
+            ewma.write_scalars(scalars(run=["a/b", run, "z/y"]), tmp_path / "logs")
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "logs", "outside"]
+    (tmp_path / "logs/a\x1b").mkdir()
+    (tmp_path / "logs/a\x1b/1.tfevents").touch()
+    with pytest.raises(FileExistsError, match=r"a\\x1b has event files already"):
+        ewma.write_scalars(scalars(run="a\x1b"), tmp_path / "logs")
+
+
 def test_column(tmp_path):
     frame = scalars(smoothed=[7.0, 8.0, NAN])
     ewma.write_scalars(frame, tmp_path)
