@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from ewma.tensorboard._files import shared_name
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import WARNING, Problem, shown, unreadable
 from ewma.tensorboard._read import Paths, _as_paths
@@ -12,6 +13,7 @@ from ewma.tensorboard._read_files import CHUNK
 from ewma.tensorboard._tail import SIGNATURE, NewPoints, Sessions, Tail
 from ewma.tensorboard._url import NO_FOLLOWING, is_url
 from ewma.tensorboard._watch import Found, Watch
+from ewma.tensorboard._written import is_written, left_out, original
 
 INTERVAL = 0.45
 """Seconds between two looks: a point is seen within half a second. A look costs a stat of each file
@@ -46,6 +48,8 @@ class Follower:
         self._watch = Watch(self._paths, self._say_once)
         self._tails: dict[str, Tail] = {}
         self._missing: dict[str, Tail] = {}
+        self._runs: set[str] = set()
+        self._smoothed: set[str] = set()
         self._other_runs: set[str] = set()
         self._other_tags: set[str] = set()
         self._looked = False
@@ -90,7 +94,7 @@ class Follower:
         """Take up new files; what was missing a look ago and has not come back is gone."""
         files = self._watch.look()
         known = {tail.identity: path for path, tail in self._tails.items()} if files else {}
-        for found in files:
+        for found in self._leave_out_smoothed(files):
             other = known.get(found.identity)
             if found.path in self._tails or (other is not None and _leads_to(other, found)):
                 continue
@@ -112,6 +116,28 @@ class Follower:
                 gone.append(path)
         if gone:
             self._report(_gone(gone))
+
+    def _leave_out_smoothed(self, files: Sequence[Found]) -> list[Found]:
+        """Leave out what `write_scalars` has made of runs that are followed, and say so once."""
+        runs = {found.run for found in files if self._wanted_run(found.run)} - self._runs
+        self._runs |= runs
+        if "." in runs:  # it also goes by its folder's name
+            self._runs.add(shared_name(self._paths))
+        left: list[Found] = []
+        smoothed: list[Found] = []
+        for found in files:
+            is_smoothed = (
+                found.path not in self._tails
+                and is_written(os.path.basename(found.path))  # noqa: PTH119
+                and self._wanted_run(found.run)
+                and original(found.run) in self._runs
+            )
+            (smoothed if is_smoothed else left).append(found)
+        names = {found.run for found in smoothed} - self._smoothed
+        self._smoothed |= names
+        if names:
+            self._report(left_out(sorted(names)))
+        return left
 
     def _take_up_successor(self, run: str, path: str) -> None:
         """Follow what has taken the place of a file that was given another name, if anything."""

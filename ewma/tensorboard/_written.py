@@ -36,6 +36,11 @@ def original(run: str) -> str | None:
     return "/".join(filter(None, (folder, match[1][1:]))) or "."
 
 
+def is_written(name_of_file: str) -> bool:
+    """Return whether a file is one of ours, by its name."""
+    return re.fullmatch(OWN, name_of_file) is not None
+
+
 def leave_out_smoothed(runs: list[Run], known: Collection[str]) -> tuple[list[Run], list[Problem]]:
     """Leave out the runs that are others' smoothed curves already, and say which.
 
@@ -44,14 +49,17 @@ def leave_out_smoothed(runs: list[Run], known: Collection[str]) -> tuple[list[Ru
     left: list[Run] = []
     written: list[Run] = []
     for run in runs:
-        is_written = original(run.name) in known and all(
-            re.fullmatch(OWN, os.path.basename(file.path))  # noqa: PTH119
+        is_smoothed = original(run.name) in known and all(
+            is_written(os.path.basename(file.path))  # noqa: PTH119
             for file in run.files
         )
-        (written if is_written else left).append(run)
-    if not written:
-        return left, []
-    names = ", ".join(run.name for run in written[:_SHOWN])
-    if len(written) > _SHOWN:
-        names += f" and {len(written) - _SHOWN} more"
-    return left, [Problem(names, None, "left out, as smoothed curves of the others.", NOTE)]
+        (written if is_smoothed else left).append(run)
+    return left, [left_out([run.name for run in written])] if written else []
+
+
+def left_out(runs: list[str]) -> Problem:
+    """Say that these runs were left out."""
+    names = ", ".join(runs[:_SHOWN])
+    if len(runs) > _SHOWN:
+        names += f" and {len(runs) - _SHOWN} more"
+    return Problem(names, None, "left out, as smoothed curves of the others.", NOTE)

@@ -462,3 +462,46 @@ def test_while_another_process_writes(log):
     np.testing.assert_allclose(smoothed, ewma.smooth(value, 0.9), rtol=0, atol=2 * np.spacing(999))
     assert all("no scalars here yet" in line for line in looker.said)
     assert len(parts) > 1
+
+
+class TestSmoothedCurves:
+    """What `-o LOGDIR/` wrote beside the runs."""
+
+    FILE = "events.out.tfevents.ewma.000001"
+
+    def write(self, path, value):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(event_file() + points([value]))
+
+    def test_are_not_smoothed_again(self, tmp_path):
+        for run in ("a", "b/c"):
+            self.write(tmp_path / run / "1.tfevents", 1.0)
+            self.write(tmp_path / f"{run}.smoothed" / self.FILE, 2.0)
+        self.write(tmp_path / "a.segment1.smoothed" / self.FILE, 2.0)
+        looker = Looker(tmp_path)
+        assert [(point.run, point.value) for point in looker.look()] == [("a", 1), ("b/c", 1)]
+        self.write(tmp_path / "a.smoothed" / self.FILE.replace("1", "2"), 3.0)
+        assert looker.look() == looker.look() == []
+        assert looker.said == [
+            "a.segment1.smoothed, a.smoothed, b/c.smoothed: left out, as smoothed curves of the "
+            "others."
+        ]
+
+    def test_of_the_folder_itself(self, tmp_path):
+        self.write(tmp_path / "1.tfevents", 1.0)
+        looker = Looker(tmp_path)
+        assert looker.values() == [1]
+        self.write(tmp_path / "smoothed" / self.FILE, 2.0)
+        self.write(tmp_path / f"{tmp_path.name}.smoothed" / self.FILE, 2.0)
+        assert looker.look() == looker.look() == []
+
+    def test_are_followed_where_they_are_asked_for(self, tmp_path):
+        self.write(tmp_path / "a" / "1.tfevents", 1.0)
+        self.write(tmp_path / "a.smoothed" / self.FILE, 2.0)
+        assert Looker(tmp_path, runs="*.smoothed").values() == [2]
+        assert Looker(tmp_path / "a.smoothed").values() == [2]
+
+    def test_runs_that_are_only_called_so_are_followed(self, tmp_path):
+        self.write(tmp_path / "a" / "1.tfevents", 1.0)
+        self.write(tmp_path / "a.smoothed" / "1.tfevents", 2.0)
+        assert Looker(tmp_path).values() == [1, 2]
