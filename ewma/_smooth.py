@@ -71,7 +71,7 @@ def smooth(
         Whether each sample counts once, or with `times` for the time it stood, see Notes.
     by : array, Series, Categorical or a list of several, optional
         The group of each place along `axis`; each group is smoothed on its own. Keys of any
-        hashable type, in any order; what is missing is a group too.
+        hashable type, in any order, polars' and Arrow's too; what is missing is a group too.
     axis : int or str, default 0
         Where time runs; for a DataFrame also "index" or "columns".
     debias : bool, default True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, NamedTuple, Self
@@ -214,7 +216,8 @@ class EMA(_core.Stream):
         first, last = opened.at[0].item(), opened.at[-1].item()
         gaps = np.empty(rows)
         # As unsigned numbers the differences of whole ones do not overflow.
-        gaps[1:] = np.diff(opened.at.view(np.uint64) if whole else opened.at)
+        with np.errstate(over="ignore"):
+            gaps[1:] = np.diff(opened.at.view(np.uint64) if whole else opened.at)
         gaps[0] = (
             math.nan
             if self._clock is None
@@ -271,10 +274,8 @@ class EMA(_core.Stream):
         elapsed = []
         for state, before in zip(states, earlier._states, strict=True):
             parts = [state["elapsed"], state["elapsed_rest"], gap if state["first_decays"] else 0]
-            elapsed.append(math.fsum(parts))
-            parts += before[7:9]
-            state["elapsed"] = math.fsum(parts)
-            state["elapsed_rest"] = math.fsum([*parts, -state["elapsed"]])
+            elapsed.append(_finite_sum(parts)[0])
+            state["elapsed"], state["elapsed_rest"] = _finite_sum([*parts, *before[7:9]])
             state["first_decays"] = before[9]
         self._states = [tuple(state.values()) for state in states]
         return elapsed
@@ -358,6 +359,15 @@ class _Clock(NamedTuple):
     def times(self) -> Times:
         """Return a clock's kind of times, without any."""
         return Times(np.empty(0), 1e9 if self.dates else 1.0, self.dates)
+
+
+def _finite_sum(times: list[float]) -> tuple[float, float]:
+    """Return a sum and what rounding took from it; the largest float where it is more."""
+    with contextlib.suppress(OverflowError):
+        total = math.fsum(times)
+        if total < math.inf:
+            return total, math.fsum([*times, -total])
+    return sys.float_info.max, 0.0
 
 
 def _in_nanoseconds(times: Times) -> Times:

@@ -1,12 +1,13 @@
 """Every option with every other one, against the definition in exact fractions."""
 
+import functools
 import itertools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from exact_statistics import by_definition
+from exact_statistics import by_definition, decays_and_weights
 
 import ewma
 
@@ -70,6 +71,79 @@ def test_every_combination(samples, beta):
         assert np.array_equal(y[as_it_was], x[as_it_was]), named
         y = np.where(as_it_was, NAN, y)
         np.testing.assert_allclose(y, exact, rtol=1e-13, atol=1e-13, err_msg=str(named))
+
+
+def long_options():
+    """Return samples, times and groups of more than a block, and of one with gaps."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(420)
+    x[280:][rng.random(140) < 0.2] = np.nan
+    uneven = rng.integers(0, 4, 420).cumsum()
+    times = {"none": None, "even": range(420), "uneven": uneven, "ties": np.arange(420) // 3}
+    runs = np.repeat([5, 1, 5], [290, 40, 90])
+    return x, times, {"none": None, "two": rng.integers(0, 2, 420), "runs": runs}
+
+
+LONG, LONG_TIMES, LONG_BY = long_options()
+
+
+@functools.cache
+def in_long_doubles(beta, times, weighting, by, ignore_na, debias):
+    """Return means, biased and unbiased variances after each row by their definition."""
+    codes = np.zeros(420) if LONG_BY[by] is None else LONG_BY[by]
+    found = np.full((3, 420), np.nan)
+    for group in np.unique(codes):
+        rows = np.flatnonzero(codes == group)
+        x, at = LONG[rows], LONG_TIMES[times]
+        at = None if at is None else np.asarray(at)[rows].tolist()
+        decays, counts = decays_and_weights(x, at, np.longdouble(beta), weighting, debias)
+        weights, now = np.zeros(len(rows), np.longdouble), [np.nan] * 3
+        known, there = np.nan_to_num(x).astype(np.longdouble), np.isfinite(x)
+        for i, row in enumerate(rows):
+            if there[i] or not ignore_na:
+                weights *= decays[i]
+            if there[i]:
+                weights[i] = counts[i]
+            if there[i] or not (debias or ignore_na):
+                now = statistics_of(known, weights, there[: i + 1], debias)
+            found[:, row] = now
+    return found
+
+
+def statistics_of(x, weights, there, debias):
+    """Return the mean, the biased and the unbiased variance."""
+    if not there.any():
+        return [np.nan] * 3
+    if not debias:
+        return [(weights * x).sum(), np.nan, np.nan]
+    if weights.sum() == 0:  # nothing counts yet but that the first one was there
+        weights = np.zeros(len(x))
+        weights[np.argmax(there)] = 1
+    total = weights.sum()
+    mean = (weights * x).sum() / total
+    variance = (weights * (x - mean) ** 2).sum() / total
+    # total**2 less the sum of squares, of which little is left after a long gap
+    unlike = 2 * (weights[1:] * weights.cumsum()[:-1]).sum()
+    return [mean, variance, variance * total**2 / unlike if unlike > 0 else np.nan]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("beta", [0.5, 0.9])
+def test_every_combination_over_blocks(beta, threads, monkeypatch):
+    for module in ("_threads", "_smooth"):  # a thread each for few samples too
+        monkeypatch.setattr(f"ewma.{module}.SAMPLES_PER_THREAD", 128)
+    for named in combinations():
+        options = named | {"times": LONG_TIMES[named["times"]], "by": LONG_BY[named["by"]]}
+        statistic = options.pop("statistic")
+        keys = ("times", "weighting", "by", "ignore_na")
+        means, biased, unbiased = in_long_doubles(
+            beta, *(named[key] for key in keys), named.get("debias", True)
+        )
+        exact = means if statistic == "mean" else biased if named["bias"] else unbiased
+        exact = np.sqrt(exact) if statistic == "std" else exact
+        exact = exact if named["fill"] else np.where(np.isfinite(LONG), exact, NAN)
+        y = STATISTICS[statistic](LONG, beta, threads=threads, **options)
+        np.testing.assert_allclose(y, exact, rtol=1e-12, atol=1e-13, err_msg=str(named))
 
 
 @pytest.mark.parametrize("named", list(combinations())[::7], ids=str)

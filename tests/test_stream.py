@@ -342,9 +342,21 @@ def test_strict_json_takes_what_never_forgets(name):
     again = EMA.from_dict(json.loads(json.dumps(ema.to_dict(), allow_nan=False)))
     assert (ema + again).mean == 1.5
     assert again.update(3.0, None) == 2.0
-    timed = EMA(**{name: math.inf})
-    assert timed.update([1.0, 2.0], [0, 1e300]) == [1.0, 1.5]
-    json.dumps(timed.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+def test_times_further_apart_than_the_largest_float(beta):
+    x, times = [1.0, 2.0, 3.0], [-1.7e308, 1.7e308, 1.75e308]
+    expected = [1.0, 1.5, 2.0] if beta == 1 else x
+    assert smooth(x, beta, times=times) == expected
+    ema = EMA(beta)
+    assert ema.update(x, times) == expected
+    parts = [EMA(beta) for _ in times]
+    for part, sample, time in zip(parts, x, times, strict=True):
+        part.update(sample, time)
+    for state in (ema, parts[0] + parts[1] + parts[2], parts[0] + (parts[1] + parts[2])):
+        assert state.mean == expected[-1]
+        json.dumps(state.to_dict(), allow_nan=False)
 
 
 def test_what_is_no_state():

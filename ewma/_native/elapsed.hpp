@@ -10,6 +10,7 @@
 
 #include "ema_kernel.hpp"
 #include "lanes.hpp"
+#include "scale.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
@@ -105,7 +106,8 @@ class Elapsed {
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
   // The time since the row before, in the same group if there are groups. A first one has nothing
-  // to decay; without bias correction it has the 0 before it, which is a unit old.
+  // to decay; without bias correction it has the 0 before it, which is a unit old. Finite: infinity
+  // times the logarithm of a beta of 1 is NaN.
   void since_before(std::size_t first, std::size_t n, double* time) {
     const Times& times = request_.times;
     const double of_first = request_.options.debias ? 0.0 : times.unit;
@@ -119,14 +121,14 @@ class Elapsed {
         }
       } else {
         const double* const at = static_cast<const double*>(times.at) + first;
-        for (std::size_t i = start; i < n; ++i) time[i] = at[i] - at[i - 1];
+        for (std::size_t i = start; i < n; ++i) time[i] = smaller(at[i] - at[i - 1], kLargest);
       }
       return;
     }
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t row = first + i;
       std::size_t& before = last_row_[number_of(request_.groups.of[row], last_row_.size())];
-      time[i] = before == kNone ? of_first : times.between(before, row);
+      time[i] = before == kNone ? of_first : smaller(times.between(before, row), kLargest);
       before = row;
     }
   }

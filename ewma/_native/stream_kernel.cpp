@@ -73,7 +73,7 @@ void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const St
                const Elapse& elapse, StreamState* states) {
   const bool debias = rule.options.debias;
   const auto time_before = [&](double time) {
-    return !std::isnan(time) ? time : debias ? 0.0 : elapse.unit;
+    return !std::isnan(time) ? smaller(time, kLargest) : debias ? 0.0 : elapse.unit;
   };
   double waited[kStreamRows], left[kStreamRows];  // before each row, and of the past after that
   for (std::size_t t = 0; t < rows; t += kStreamRows) {
@@ -100,7 +100,9 @@ void resume_at(const T* x, T* y, std::size_t rows, std::size_t columns, const St
           state.first_decays = true;
         } else {
           const Double2 sum = add(time, Double2{state.elapsed, state.elapsed_rest});
-          state.elapsed = sum.hi, state.elapsed_rest = sum.lo;
+          const bool is_finite = sum.hi <= kLargest;
+          state.elapsed = is_finite ? sum.hi : kLargest;
+          state.elapsed_rest = is_finite ? sum.lo : 0.0;
         }
       }
     }
