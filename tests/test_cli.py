@@ -503,7 +503,9 @@ class TestBadInput:
         bad = bytearray(record(event(3, simple("loss", 9))))
         bad[14] ^= 1
         data = GOOD + bad + record(event(4, simple("loss", 9)))
-        self.check(data, 1, len(GOOD), ["1 record has a data checksum that is wrong"], 4)
+        self.check(
+            data, 1, len(GOOD), ["1 record was left out, as the checksum of its data is wrong"], 4
+        )
 
     def test_wrong_length_checksum(self, folder):
         bad = bytearray(record(event(3, simple("loss", 9))))
@@ -513,7 +515,7 @@ class TestBadInput:
 
     def test_malformed_protobuf(self, folder):
         data = GOOD + record(b"\x07nonsense") + record(event(4, simple("loss", 9)))
-        self.check(data, 1, len(GOOD), ["no Event message in it"], 4)
+        self.check(data, 1, len(GOOD), ["it holds no Event message"], 4)
 
     def test_enormous_length(self, folder):
         self.check(GOOD + header(1 << 63), 0, len(GOOD), ["the last record is cut off"])

@@ -109,12 +109,15 @@ def damage(path: str, reader: EventReader) -> list[Problem]:
     problems = []
     count, offset = reader.bad_data
     if count > 0:
-        message = f"{_records(count)} a data checksum that is wrong"
-        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
+        why = "the checksum of its data is wrong", "the checksums of their data are wrong"
+        problems.append(Problem(path, offset, _left_out(count, *why), DAMAGED))
     count, offset = reader.bad_event
     if count > 0:
-        message = f"{_records(count)} checksums that are right but no Event message in it"
-        problems.append(Problem(path, offset, message + _SKIPPED, DAMAGED))
+        why = (
+            "it holds no Event message, though its checksum is right",
+            "they hold no Event message, though their checksums are right",
+        )
+        problems.append(Problem(path, offset, _left_out(count, *why), DAMAGED))
     count, offset = reader.bad_length
     if count > 0 and offset == 0:
         message = (
@@ -132,14 +135,16 @@ def damage(path: str, reader: EventReader) -> list[Problem]:
     return sorted(problems, key=lambda problem: problem.offset or 0)
 
 
-_SKIPPED = (
-    " and left out; everything else was read. Copy the file again from where it was written, if "
-    "they matter."
-)
-
-
-def _records(count: int) -> str:
-    return "1 record has" if count == 1 else f"{count} records, of which this is the first, have"
+def _left_out(count: int, why_one: str, why_many: str) -> str:
+    what = (
+        f"1 record was left out, as {why_one}"
+        if count == 1
+        else f"{count} records, of which this is the first, were left out, as {why_many}"
+    )
+    return (
+        f"{what}; everything else was read. Copy the file again from where it was written, if "
+        f"{'it matters' if count == 1 else 'they matter'}."
+    )
 
 
 def _shrunk(path: str, before: int, after: int) -> Problem:

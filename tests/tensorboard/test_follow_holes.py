@@ -115,7 +115,7 @@ def test_damage_that_stays_is_said_once_and_costs_no_points(log, looker):
         assert looker.values() == [number]
         append(log, bytes(bad))
     (line,) = looker.said
-    assert "1 record has a data checksum that is wrong" in line
+    assert "1 record was left out, as the checksum of its data is wrong" in line
 
 
 def test_damage_without_end_is_not_read_over_and_over(log, looker):

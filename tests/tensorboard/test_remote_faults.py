@@ -209,7 +209,7 @@ class TestArchives:
         columns, problems = load_scalars(f"zip://::{archive}")
         assert columns.run_names == ["a", "b"]
         assert [problem.path for problem in problems] == [f"zip://a/tfevents::{archive}"] * 2
-        assert "data checksum" in problems[0].message
+        assert "the checksum of its data" in problems[0].message
         assert "BadZipFile: Bad CRC-32" in problems[1].message
 
     def test_no_archive(self, archive):
