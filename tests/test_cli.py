@@ -26,7 +26,6 @@ from event_writer import curve, event, event_file, header, integer, message, rec
 from rich.cells import cell_len
 
 import ewma
-import ewma_command
 from ewma import _progress_bar, _table, cli
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
@@ -115,19 +114,7 @@ class TestPipe:
 
     def test_installed_command(self):
         (command,) = importlib.metadata.entry_points(group="console_scripts", name="ewma-smooth")
-        assert command.load() is ewma_command.main
-
-    @pytest.mark.parametrize(
-        "program",
-        [
-            pytest.param("from ewma_command import main; main()", id="ewma-smooth"),
-            pytest.param(
-                "import runpy; runpy.run_module('ewma', run_name='__main__')", id="python -m ewma"
-            ),
-        ],
-    )
-    def test_it_runs(self, runs, program):
-        assert run("runs", program=program) == call("runs")
+        assert command.load() is cli.main
 
     def test_process_of_its_own(self, runs):
         assert run("runs") == call("runs")
@@ -742,23 +729,6 @@ atexit.register(lambda: print("HEAVY", "pandas" in sys.modules, "matplotlib" in 
 {MAIN}"""
         result = run_on_terminal(one, columns=100, program=program)
         assert result.out.splitlines()[-1] == "HEAVY False False"
-
-
-@posix
-@pytest.mark.parametrize("module", ["ewma", "numpy", "numpy.linalg", "ewma._core", "ewma.cli"])
-@pytest.mark.parametrize("is_ignored", [True, False])
-def test_interrupted_while_it_starts(runs, module, is_ignored):
-    program = f"""
-import os, signal, sys
-if {is_ignored}:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-def interrupt(event, arguments):
-    if event == "import" and arguments[0] == {module!r}:
-        os.kill(os.getpid(), signal.SIGINT)
-sys.addaudithook(interrupt)
-from ewma_command import main
-main()"""
-    assert run("runs", program=program) == (call("runs") if is_ignored else (130, "", ""))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO on this system")
