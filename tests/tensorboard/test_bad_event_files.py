@@ -241,7 +241,7 @@ def test_a_warning_points_at_the_line_that_called(read, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
-def test_a_record_that_memory_has_no_room_for(tmp_path):
+def test_no_memory_for_a_record(tmp_path):
     """It is the problem of its file alone, also where the files are followed."""
     size = 1 << 29
     bad, good = (tmp_path / name / "tfevents" for name in ("bad", "good"))

@@ -379,7 +379,7 @@ class TestPlugins:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's limit of memory")
 @pytest.mark.parametrize("verify", ["all", "scalars", "none"])
-def test_long_record_that_is_no_event_is_not_kept(verify):
+def test_no_memory_is_kept_of_a_long_record_that_is_no_event(verify):
     script = f"""
 import resource
 from ewma._core import EventReader
