@@ -69,8 +69,10 @@ class SmoothedMetrics(keras.callbacks.Callback):
     undone: the n-th batch's own value is :math:`x_n = m_{n-1} + n (m_n - m_{n-1})`, right to
     about n times the float32 precision of the mean if every batch weighs the same: where the
     last one is smaller, or samples have weights, it is off by as much. (With `steps_per_execution`
-    the samples are the means of so many batches.) Metrics that are no such
-    mean, as AUC, and the validation's are smoothed per epoch.
+    the samples are the means of so many batches.) A `train_step` of your own must return its
+    metrics' results, as Keras' does: a batch's own loss under the name of a metric that is a mean
+    would be taken for one. Metrics that are no such mean, as AUC, and the validation's are smoothed
+    per epoch. Only single Python or NumPy numbers are smoothed, no arrays.
 
     `TensorBoard` files what does not start with "val_" under the run "train": look for
     ``epoch_smoothed_val_loss`` there.
