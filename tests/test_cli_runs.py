@@ -193,7 +193,10 @@ class TestAggregate:
             ((*OVER, "--x", "wall", "-o", "x.png"), "--aggregate compares steps: leave out --x"),
             ((*OVER, "--align", "0"), "--align must be a step width above 0; received 0.0"),
             ((*OVER, "--align", "nan"), "--align must be a step width or an array of steps"),
-            ((*OVER, "--align", "1e-9"), "--aggregate: align=1e-09 would make 1,000,000,000 steps"),
+            (
+                (*OVER, "--align", "1e-9"),
+                "--aggregate: run '=y/seed_1', tag 'loss': align=1e-09 would make 1,000,000,000 steps",
+            ),
             (("--aggregate", "seed_"), "--aggregate: over must be 'run' or a regular expression"),
             (("--aggregate", "("), "--aggregate: over must be 'run', a regular expression"),
         ],
