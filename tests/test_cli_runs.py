@@ -195,7 +195,7 @@ class TestAggregate:
             ((*OVER, "--align", "nan"), "--align must be a step width or an array of steps"),
             (
                 (*OVER, "--align", "1e-9"),
-                "--aggregate: run '=y/seed_1', tag 'loss': align=1e-09 would make 1,000,000,000 steps",
+                "--aggregate: run '=y/seed_1', tag 'loss': align=1e-09 would make 1,000,000,000 ",
             ),
             (("--aggregate", "seed_"), "--aggregate: over must be 'run' or a regular expression"),
             (("--aggregate", "("), "--aggregate: over must be 'run', a regular expression"),
