@@ -15,8 +15,8 @@ def from_sgd(cls: type[T], sgd: Any) -> T:
     """Return a `cls`, a MomentumSGD, that continues where `sgd` stands."""
     if not isinstance(sgd, keras.optimizers.SGD):
         raise TypeError(
-            "from_sgd converts a keras.optimizers.SGD; of a LossScaleOptimizer give its "
-            "inner_optimizer, and wrap the result with its dynamic_scale as initial_scale; "
+            "from_sgd converts a keras.optimizers.SGD (of a LossScaleOptimizer its inner_optimizer; "
+            "wrap the result again, with the dynamic_scale as initial_scale), "
             f"received {sgd!r}"
         )
     config = sgd.get_config()
