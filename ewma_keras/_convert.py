@@ -15,7 +15,7 @@ def from_sgd(cls: type[T], sgd: Any) -> T:
     """Return a `cls`, a MomentumSGD, that continues where `sgd` stands."""
     if not isinstance(sgd, keras.optimizers.SGD):
         raise TypeError(
-            "from_sgd converts a keras.optimizers.SGD (of a LossScaleOptimizer its inner_optimizer; "
+            "from_sgd converts a keras.optimizers.SGD (of a LossScaleOptimizer the inner one; "
             "wrap the result again, with the dynamic_scale as initial_scale), "
             f"received {sgd!r}"
         )
