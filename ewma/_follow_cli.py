@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import stat
 import sys
 import time
@@ -15,22 +14,17 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from ewma._follow import SmoothingFollower
-from ewma._standard_error import say
+from ewma._standard_error import line_of, say
 from ewma._table import write_csv
 from ewma.report import HEADER, Smoothed
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._follow import INTERVAL
-from ewma.tensorboard._problems import NOTE, WARNING, Problem
+from ewma.tensorboard._problems import Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ewma._live_chart import LiveChart
-
-INTERRUPTED = 130
-"""What a shell says of a program that Ctrl-C has ended."""
-
-_TERMINATED = 143
 
 Start = Callable[[Callable[[Problem], None]], SmoothingFollower]
 """Begins to follow; what goes wrong is told to its argument."""
@@ -38,7 +32,7 @@ Start = Callable[[Callable[[Problem], None]], SmoothingFollower]
 
 def follow_to_pipe(start: Start, file: IO[bytes]) -> None:
     """Write a line a point as it comes, until the reader has gone."""
-    follower = start(lambda problem: say(_line(problem)))
+    follower = start(lambda problem: say(line_of(problem)))
     has_gone = _wait_for_reader(file)
     file.write((",".join(HEADER) + "\n").encode())
     file.flush()
@@ -80,15 +74,13 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
     said: list[str] = []
 
     def report(problem: Problem) -> None:
-        line = _line(problem)
-        chart.say(_line(replace(problem, path=os.path.basename(problem.path))))  # noqa: PTH119
+        line = line_of(problem)
+        chart.say(line_of(replace(problem, path=os.path.basename(problem.path))))  # noqa: PTH119
         if sys.stderr is not None and sys.stderr.isatty():
             said.append(line)  # it would tear the chart
         else:
             say(line)
 
-    # A shell would be left without cursor.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         live = Live(
             chart,
@@ -101,7 +93,6 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
         with live:
             _draw(live.refresh, start(report), chart, console)
     finally:
-        signal.signal(signal.SIGTERM, before)
         console.print(chart)
         for line in said:
             say(line)
@@ -122,8 +113,3 @@ def _draw(
             refresh()
             when = time.monotonic()
         time.sleep(INTERVAL)
-
-
-def _line(problem: Problem) -> str:
-    kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
-    return f"{kind}: {problem}"

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from ewma.tensorboard._problems import UNREADABLE, shown
+from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
 
 
 def say(line: str) -> None:
@@ -18,6 +18,12 @@ def say(line: str) -> None:
     except OSError:
         # Python would try to flush once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def line_of(problem: Problem) -> str:
+    """Return what is said of a problem, with how bad it is."""
+    kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
+    return f"{kind}: {problem}"
 
 
 def refuse(message: str) -> NoReturn:

@@ -20,7 +20,7 @@ from ewma._event_output import name_after_folder, write_runs
 from ewma._output import SUFFIXES, Output, Report, check_wide
 from ewma._progress_bar import ProgressBar
 from ewma._smooth_scalars import choose_betas, smooth_columns
-from ewma._standard_error import refuse, say
+from ewma._standard_error import line_of, refuse, say
 from ewma._standard_output import keep_to_encoding, print_summary, to_stdout
 from ewma._table import write_csv
 from ewma._threads import thread_limit
@@ -28,7 +28,7 @@ from ewma.report import Smoothed, series_list
 from ewma.tensorboard._columns import ScalarColumns
 from ewma.tensorboard._duplicates import DuplicateStepError
 from ewma.tensorboard._event_file import Verify
-from ewma.tensorboard._problems import NOTE, UNREADABLE, WARNING, Problem, shown
+from ewma.tensorboard._problems import UNREADABLE, Problem, shown
 from ewma.tensorboard._read import load_scalars
 from ewma.tensorboard._url import NO_FOLLOWING, NO_WRITING, is_url, local_path
 
@@ -72,7 +72,10 @@ class _Command(click.Command):
 
 @contextlib.contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM end the program as Ctrl-C does: no half-written file is left."""
+    """Let SIGTERM end the program as Ctrl-C does.
+
+    No half-written file is left, and no shell without its cursor.
+    """
     is_ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -369,16 +372,13 @@ def _follow(
     def start(report: Callable[[Problem], None]) -> SmoothingFollower:
         return SmoothingFollower(paths, beta_from(**decay), tags=tags, runs=runs, report=report)
 
-    try:
-        if sys.stdout.isatty() and not (console := Console()).is_dumb_terminal:
-            keep_to_encoding()
-            title = ", ".join(shown(path) for path in paths)
-            note = ", ".join(f"{name} {value:g}" for name, value in decay.items())
-            _follow_cli.follow_on_terminal(start, title, note, console)
-        else:
-            to_stdout(lambda file: _follow_cli.follow_to_pipe(start, file))
-    except KeyboardInterrupt:
-        sys.exit(_follow_cli.INTERRUPTED)
+    if sys.stdout.isatty() and not (console := Console()).is_dumb_terminal:
+        keep_to_encoding()
+        title = ", ".join(shown(path) for path in paths)
+        note = ", ".join(f"{name} {value:g}" for name, value in decay.items())
+        _follow_cli.follow_on_terminal(start, title, note, console)
+    else:
+        to_stdout(lambda file: _follow_cli.follow_to_pipe(start, file))
     sys.exit(0)
 
 
@@ -408,8 +408,7 @@ def _load(
     except DuplicateStepError as error:
         refuse(f"{error}.")
     for problem in problems:
-        kind = {NOTE: "note", WARNING: "warning"}.get(problem.exit_code, "error")
-        say(f"{kind}: {problem}")
+        say(line_of(problem))
     exit_code = max([0, *(problem.exit_code for problem in problems)])
     if len(columns) == 0 and exit_code != UNREADABLE:
         exit_code = UNREADABLE
