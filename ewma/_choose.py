@@ -13,8 +13,7 @@ from ewma.containers import open_container
 
 Array = npt.NDArray[Any]
 
-_FIRST = 32  # betas of the first pass: what the kernel takes at once, 16, or a multiple
-_AROUND = 16  # and of the second
+_AT_ONCE = 16  # betas of each of the two passes: as many as the kernel takes side by side
 ENOUGH = 3  # samples: with two, all betas forecast alike
 
 
@@ -51,9 +50,9 @@ def choose_beta(series: Any) -> float:
     -----
     This is how simple exponential smoothing is fitted, but that the first level is the first
     sample and the weights are bias-corrected, so that there is nothing else to fit. The error is
-    evaluated for 32 betas in one pass over the samples, from alpha = 1 - beta = 1 down to a small
-    part of one over their number, then for 16 around the best of them; the choice is where the
-    parabola through the best three, over log alpha, is lowest.
+    evaluated for 16 betas in one pass over the samples, from alpha = 1 - beta = 1 down to a small
+    part of one over their number, an octave or two apart, then for 16 around the best of them; the
+    choice is where the parabola through the best three, over log alpha, is lowest.
 
     References
     ----------
@@ -89,19 +88,21 @@ def choose_beta(series: Any) -> float:
 def finite(values: Array) -> npt.NDArray[np.float64]:
     """Return the samples that are there."""
     values = np.asarray(values, np.float64)
-    return np.ascontiguousarray(values[np.isfinite(values)])
+    there = np.isfinite(values)
+    return np.ascontiguousarray(values if there.all() else values[there])
 
 
 def best_beta(samples: npt.NDArray[np.float64]) -> float:
     """Return the choice for samples that are all there, at least one."""
     # Near 1 in size, and from the first one on: nothing overflows, and no offset costs digits.
-    x = np.ldexp(samples, -math.frexp(np.abs(samples).max())[1])
+    exponent = math.frexp(np.abs(samples).max())[1]
+    x = samples * math.ldexp(1.0, min(-exponent, 1023))  # exact, and faster than np.ldexp
     x -= x[0]
     if not x.any():
         return 1.0
     # In powers of two of alpha: from no past at all to more of it than there is.
     low, high = -math.log2(8 * len(x)), 0.0
-    exponents = np.linspace(low, high, _FIRST - 1)
+    exponents = np.linspace(low, high, _AT_ONCE - 1)
     betas = np.concatenate([[1.0], 1 - np.exp2(exponents)])
     errors = _errors(x, betas)
     at = int(np.argmin(errors))  # of equal ones the first, and so the largest beta
@@ -109,7 +110,7 @@ def best_beta(samples: npt.NDArray[np.float64]) -> float:
         return 1.0  # further than to the least alpha that is tried there is no need to look
     width = exponents[1] - exponents[0]
     middle = exponents[at - 1]
-    exponents = np.linspace(max(low, middle - width), min(high, middle + width), _AROUND)
+    exponents = np.linspace(max(low, middle - width), min(high, middle + width), _AT_ONCE)
     errors = _errors(x, 1 - np.exp2(exponents))
     return 1 - 2 ** _lowest_point(exponents, errors)
 
@@ -122,10 +123,10 @@ def _errors(x: npt.NDArray[np.float64], betas: npt.NDArray[np.float64]) -> Array
 
 def _lowest_point(exponents: Array, errors: Array) -> float:
     """Return where the parabola through the least error and its neighbours is lowest."""
-    at = int(np.argmin(errors))
-    if at in (0, len(errors) - 1):
-        return float(exponents[at])
+    at = min(max(int(np.argmin(errors)), 1), len(errors) - 2)  # at an end, its only neighbours
     left, least, right = errors[at - 1 : at + 2]
     bend = (left - least) + (right - least)
-    steps = (left - right) / (2 * bend) if bend > 0 else 0.0  # at most half of one
-    return float(exponents[at] + steps * (exponents[1] - exponents[0]))
+    if bend <= 0:
+        return float(exponents[np.argmin(errors)])
+    steps = min(max((left - right) / (2 * bend), -1.0), 1.0)
+    return float(np.interp(at + steps, np.arange(len(exponents)), exponents))

@@ -4,7 +4,7 @@
 //
 // Each lane has a beta of its own, so that no sample waits for more than the one before it, and
 // several lots of lanes wait side by side. What it waits for is one multiplication and addition:
-// the weights, and x_t / w_t, are there before.
+// the gains 1 / w_t are there before, a block at a time.
 //
 // Compiled once per instruction set, as is ema_kernel.cpp.
 #include "forecast_kernel.hpp"
@@ -15,82 +15,80 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr int kLots = static_cast<int>(kBetasAtOnce) / kLanes;
-constexpr int kPerDivision = 4;             // samples that share one
-constexpr std::size_t kUntilChecked = 256;  // samples between two looks whether weights still grow
+constexpr int kPerDivision = 4;     // samples that share one
+constexpr std::size_t kBlock = 64;  // samples whose gains are there at a time
 
-// kLanes betas on their way over the samples.
-struct Forecast {
-  Lanes beta, weight, gain, mean, sum;
-
-  void start(const double* betas, double first) {
-    beta = load(betas);
-    weight = gain = all_lanes(1.0);
-    mean = all_lanes(first);
-    sum = all_lanes(0.0);
-  }
-
-  void take(const Lanes& sample, const Lanes& by) {
-    const Lanes error = sample - mean;
-    sum = sum + error * error;
-    const Lanes kept = (all_lanes(1.0) - by) * mean;  // first: contraction then makes it the sum's
-    mean = kept + by * sample;
-  }
-
-  void take(const Lanes& sample) { take(sample, gain); }
-
-  void grow_and_take(const Lanes& sample) {
-    weight = beta * weight + all_lanes(1.0);
-    gain = all_lanes(1.0) / weight;
-    take(sample);
-  }
-
-  // The same for kPerDivision samples: 1 / a = b / (a b), and so on.
-  void grow_and_take(const Lanes* samples) {
+// The gains of kLanes betas for the samples of a block.
+class Gains {
+ public:
+  void start(const double* betas) {
     const Lanes one = all_lanes(1.0);
-    const Lanes a = beta * weight + one, b = beta * a + one, c = beta * b + one, d = beta * c + one;
-    const Lanes ab = a * b, cd = c * d, inverse = one / (ab * cd);
-    const Lanes of_ab = inverse * cd, of_cd = inverse * ab;
-    take(samples[0], of_ab * b);
-    take(samples[1], of_ab * a);
-    take(samples[2], of_cd * d);
-    weight = d;
-    gain = of_cd * c;
-    take(samples[3]);
+    weight_ = one;
+    beta_[0] = load(betas);
+    ones_[0] = one;
+    for (int j = 1; j < kPerDivision; ++j) {
+      beta_[j] = beta_[0] * beta_[j - 1];
+      ones_[j] = beta_[0] * ones_[j - 1] + one;
+    }
   }
+
+  const Lanes& operator[](std::size_t i) const { return gains_[i]; }
+
+  // Goes on to the next block: from where the weights no longer grow all are alike.
+  void go_on() {
+    if (steady_) return;
+    const Lanes before = weight_;
+    for (std::size_t i = 0; i < kBlock; i += kPerDivision) grow(i);
+    steady_ = true;
+    for (int j = 0; j < kLanes; ++j) steady_ = steady_ && before[j] == weight_[j];
+  }
+
+ private:
+  // Each weight from the last one before them all, w_{t+2} = beta^2 w_t + (beta + 1) and so on, and
+  // their inverses from one division: 1 / a = b / (a b).
+  void grow(std::size_t i) {
+    const Lanes a = beta_[0] * weight_ + ones_[0], b = beta_[1] * weight_ + ones_[1];
+    const Lanes c = beta_[2] * weight_ + ones_[2], d = beta_[3] * weight_ + ones_[3];
+    const Lanes ab = a * b, cd = c * d, inverse = all_lanes(1.0) / (ab * cd);
+    const Lanes of_ab = inverse * cd, of_cd = inverse * ab;
+    gains_[i] = of_ab * b;
+    gains_[i + 1] = of_ab * a;
+    gains_[i + 2] = of_cd * d;
+    gains_[i + 3] = of_cd * c;
+    weight_ = d;
+  }
+
+  Lanes beta_[kPerDivision];  // beta^(j + 1)
+  Lanes ones_[kPerDivision];  // 1 + beta + ... + beta^j
+  Lanes weight_;
+  Lanes gains_[kBlock];
+  bool steady_ = false;
 };
 
 static void forecast_errors_at_once(const double* x, std::size_t n, const double* betas,
                                     double* sums) {
-  Forecast lots[kLots];
-  for (int k = 0; k < kLots; ++k) lots[k].start(betas + k * kLanes, x[0]);
-  bool steady = false;
-  for (std::size_t first = 1; first < n; first += kUntilChecked) {
-    const std::size_t end = n - first < kUntilChecked ? n : first + kUntilChecked;
-    std::size_t i = first;
-    if (steady) {
-      for (; i < end; ++i) {
-        const Lanes sample = all_lanes(x[i]);
-        for (int k = 0; k < kLots; ++k) lots[k].take(sample);
+  Gains gains[kLots];
+  Lanes mean[kLots], sum[kLots];
+  for (int k = 0; k < kLots; ++k) {
+    gains[k].start(betas + k * kLanes);
+    mean[k] = all_lanes(x[0]);
+    sum[k] = all_lanes(0.0);
+  }
+  for (std::size_t first = 1; first < n; first += kBlock) {
+    const std::size_t count = n - first < kBlock ? n - first : kBlock;
+    for (int k = 0; k < kLots; ++k) gains[k].go_on();
+    for (std::size_t i = 0; i < count; ++i) {
+      const Lanes sample = all_lanes(x[first + i]);
+      for (int k = 0; k < kLots; ++k) {
+        const Lanes error = sample - mean[k], gain = gains[k][i];
+        sum[k] = sum[k] + error * error;
+        // A product of its own, so that contraction makes the other one the sum's.
+        const Lanes kept = (all_lanes(1.0) - gain) * mean[k];
+        mean[k] = kept + gain * sample;
       }
-      continue;
-    }
-    Lanes before[kLots];
-    for (int k = 0; k < kLots; ++k) before[k] = lots[k].weight;
-    for (; i + kPerDivision <= end; i += kPerDivision) {
-      Lanes samples[kPerDivision];
-      for (int j = 0; j < kPerDivision; ++j) samples[j] = all_lanes(x[i + j]);
-      for (int k = 0; k < kLots; ++k) lots[k].grow_and_take(samples);
-    }
-    for (; i < end; ++i) {
-      const Lanes sample = all_lanes(x[i]);
-      for (int k = 0; k < kLots; ++k) lots[k].grow_and_take(sample);
-    }
-    steady = true;
-    for (int k = 0; k < kLots; ++k) {
-      for (int j = 0; j < kLanes; ++j) steady = steady && before[k][j] == lots[k].weight[j];
     }
   }
-  for (int k = 0; k < kLots; ++k) store(sums + k * kLanes, lots[k].sum);
+  for (int k = 0; k < kLots; ++k) store(sums + k * kLanes, sum[k]);
 }
 
 void forecast_errors(const double* x, std::size_t n, const double* betas, std::size_t count,
