@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 import ewma
 from ewma_keras import _arguments
@@ -53,7 +54,8 @@ class SmoothedMetrics(keras.callbacks.Callback):
     -----
     ewma.EwmaWarning
         If a callback that records the logs comes before this one, if a metric named in `metrics`
-        is not in them, or if the state of a resumed training is not there.
+        is not in them, if one to be smoothed is no single number, or if the state of a resumed
+        training is not there.
 
     Notes
     -----
@@ -72,7 +74,7 @@ class SmoothedMetrics(keras.callbacks.Callback):
     the samples are the means of so many batches.) A `train_step` of your own must return its
     metrics' results, as Keras' does: a batch's own loss under the name of a metric that is a mean
     would be taken for one. Metrics that are no such mean, as AUC, and the validation's are smoothed
-    per epoch. Only single Python or NumPy numbers are smoothed, no arrays.
+    per epoch. Arrays, such as the F1 score of each class, are not smoothed.
 
     `TensorBoard` files what does not start with "val_" under the run "train": look for
     ``epoch_smoothed_val_loss`` there.
@@ -110,6 +112,7 @@ class SmoothedMetrics(keras.callbacks.Callback):
         self._starting = True
         self._file: StateFile | None = None
         self._batches = RunningMeans()
+        self._left_out: set[str] = set()
 
     def smooths(self, name: str) -> bool:
         """Return whether the metric of this name is one to smooth.
@@ -129,6 +132,7 @@ class SmoothedMetrics(keras.callbacks.Callback):
         check_order(self, callbacks, PREFIX)
         self._file = StateFile.in_backup(self, callbacks)
         self._starting = True
+        self._left_out = set()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Take up the state that belongs to the training's first epoch."""
@@ -162,12 +166,14 @@ class SmoothedMetrics(keras.callbacks.Callback):
         """Take the epoch as a sample, but of what was smoothed by the batch."""
         logs = {} if logs is None else logs
         self._check_named(logs)
+        wanted = {name: value for name, value in logs.items() if self.smooths(name)}
+        numbers = {name: float(value) for name, value in wanted.items() if _is_number(value)}
+        self._say_left_out({name: wanted[name] for name in wanted.keys() - numbers})
         smoothed = {
             PREFIX + name: self._mean(name)
             if name in self._batches.names
-            else self._smoothed(name, float(value))
-            for name, value in logs.items()
-            if self.smooths(name) and isinstance(value, Real)
+            else self._smoothed(name, number)
+            for name, number in numbers.items()
         }
         logs.update(smoothed)
         self._epochs = epoch + 1
@@ -197,6 +203,27 @@ class SmoothedMetrics(keras.callbacks.Callback):
                 ewma.EwmaWarning,
                 stacklevel=2,
             )
+
+    def _say_left_out(self, values: dict[str, Any]) -> None:
+        """Say once a training what is no number."""
+        for name in sorted(values.keys() - self._left_out):
+            warnings.warn(
+                f"a metric must be one number to be smoothed; {name!r} is {_described(values[name])}"
+                f", and gets no {PREFIX}{name}: log a number of it, such as its mean, or name the "
+                "others in metrics=[...]",
+                ewma.EwmaWarning,
+                stacklevel=3,
+            )
+        self._left_out.update(values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def _described(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")
 
 
 def _names(metrics: Iterable[str] | None) -> tuple[str, ...] | None:

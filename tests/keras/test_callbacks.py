@@ -389,6 +389,23 @@ def test_a_metric_that_is_not_there_is_said():
         fit(SmoothedMetrics(metrics=["los"]), epochs=1)
 
 
+def test_an_array_is_said_once_to_be_left_out():
+    values = [np.ones((2, 3), "f4"), np.zeros((2, 3), "f4"), np.float32(2.0)]
+    with pytest.warns(ewma.EwmaWarning, match=r"'loss' is a ndarray of shape \(2, 3\)") as said:
+        history = fit(Logged(values), SmoothedMetrics(0.5), epochs=3)
+    assert [w.category for w in said].count(ewma.EwmaWarning) == 1
+    assert history["smoothed_loss"] == [2.0]  # as soon as it is a number
+    np.testing.assert_allclose(
+        history["smoothed_val_loss"], ewma.smooth(history["val_loss"], beta=0.5)
+    )
+
+
+def test_an_array_without_axes_is_a_number():
+    history = fit(Logged([np.array(4.0), np.array(1.0)]), SmoothedMetrics(0.5), epochs=2)
+    assert history["smoothed_loss"] == [4.0, 2.0]
+
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
