@@ -19,7 +19,8 @@ import numpy as np
 from keras_steps import fit, half_trained, weights
 model = half_trained()
 fit(model)
-model.save_weights(sys.argv[1])
+model.save_weights(sys.argv[1] + ".weights.h5")
+model.save(sys.argv[1] + ".keras")
 fit(model)
 np.save(sys.argv[1] + ".npy", weights(model))
 """
@@ -30,7 +31,7 @@ def checkpoints(tmp_path_factory):
     """A folder with a checkpoint of each backend."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for backend in BACKENDS:
-        run(backend, "-c", SAVE, str(folder / f"{backend}.weights.h5"))
+        run(backend, "-c", SAVE, str(folder / backend))
     return folder
 
 

@@ -14,3 +14,5 @@ def pytest_configure(config):
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't:DeprecationWarning:keras"
     )
+    # Loading a model, Keras imports PyTorch where it is installed, which warns of itself.
+    config.addinivalue_line("filterwarnings", "ignore:`torch.jit:DeprecationWarning:torch")

@@ -111,11 +111,15 @@ def test_training_continues_from_a_file(tmp_path, suffix, options):
     "CHECKPOINTS" not in os.environ, reason="tests/test_keras_backends.py makes them"
 )
 @pytest.mark.parametrize("saved_by", ["tensorflow", "jax", "torch"])
-def test_training_of_another_backend_continues(saved_by):
-    path = Path(os.environ["CHECKPOINTS"]) / f"{saved_by}.weights.h5"
-    model = half_trained()
-    model.optimizer.build(model.trainable_variables)
-    model.load_weights(path)
+@pytest.mark.parametrize("saved", [".weights.h5", ".keras"])
+def test_training_of_another_backend_continues(saved_by, saved):
+    path = Path(os.environ["CHECKPOINTS"]) / saved_by
+    if saved == ".keras":
+        model = keras.saving.load_model(f"{path}.keras")
+    else:
+        model = half_trained()
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(f"{path}.weights.h5")
     fit(model)
     np.testing.assert_allclose(weights(model), np.load(f"{path}.npy"), rtol=1e-5, atol=1e-6)
 
