@@ -47,8 +47,13 @@ def write_together(
     def open_file(path: Path) -> Iterator[BinaryIO]:
         target = Path(os.path.realpath(path))  # a link stays a link
         part = target.with_name(f".ewma-{secrets.token_hex(4)}.part")  # short: a name has a limit
-        parts.append((part, target))
-        with part.open("xb") as file:
+        parts.append((part, target))  # before it is there: an interrupt leaves nothing behind
+        try:
+            file = part.open("xb")
+        except OSError:
+            parts.pop()
+            raise
+        with file:
             if replace:
                 # First of all, so that nobody reads here what the old file kept from them.
                 with contextlib.suppress(FileNotFoundError):

@@ -208,9 +208,9 @@ class SmoothedMetrics(keras.callbacks.Callback):
         """Say once a training what is no number."""
         for name in sorted(values.keys() - self._left_out):
             warnings.warn(
-                f"a metric must be one number to be smoothed; {name!r} is {_described(values[name])}"
-                f", and gets no {PREFIX}{name}: log a number of it, such as its mean, or name the "
-                "others in metrics=[...]",
+                f"a metric must be one number to be smoothed; {name!r} is "
+                f"{_described(values[name])} and gets no {PREFIX}{name}: log a number of it, such "
+                "as its mean, or name the others in metrics=[...]",
                 ewma.EwmaWarning,
                 stacklevel=3,
             )

@@ -183,6 +183,24 @@ def test_one_of_several_runs_is_there_already(folder):
     assert written == before
 
 
+def test_no_permission_for_one_of_several_runs(folder, monkeypatch):
+    opened = Path.open
+
+    def forbidden(self, *arguments, **options):
+        if "a.smoothed" in str(self):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments, **options)
+
+    Path("out/a.smoothed").mkdir(parents=True)
+    monkeypatch.setattr("pathlib.Path.open", forbidden)
+    result = call("logs", "-o", "out/")
+    assert result.code == 2
+    first, last = result.err.splitlines()
+    assert first.endswith("Permission denied (out/a.smoothed); this run was left out.")
+    assert last == "ewma-smooth: wrote 1 run into out/"
+    assert list(content()) == [Path("out/b.smoothed/events.out.tfevents.ewma.000001")]
+
+
 def test_made_by_somebody_else_meanwhile(folder, monkeypatch):
     """The second of two runs; the first is taken back."""
     theirs, fsync = Path("out/b.smoothed/events.out.tfevents.ewma.000001"), os.fsync

@@ -210,15 +210,25 @@ def write_event_files(
                 if refused is None:
                     raise
                 refused(error)
+        written: list[_Curves] = []
         with write_together(replace=False) as open_file:
             for curves in runs.values():
-                with open_file(curves.file) as file:
+                with ExitStack() as opened:
+                    try:
+                        file = opened.enter_context(open_file(curves.file))
+                    except PermissionError as error:  # of this folder; a full disk is one for all
+                        if refused is None:
+                            raise
+                        error.filename = str(curves.file.parent)  # not the file's name meanwhile
+                        refused(error)
+                        continue
                     file.writelines(records(columns, curves.rows, tags, dtype))
-    for curves in runs.values():
+                    written.append(curves)
+    for curves in written:
         for path in curves.earlier:
             with contextlib.suppress(OSError):  # Windows keeps what is open; the new counts
                 path.unlink()
-    return [curves.file for curves in runs.values()]
+    return [curves.file for curves in written]
 
 
 def _runs(columns: ScalarColumns) -> Iterator[tuple[str, int, Rows]]:

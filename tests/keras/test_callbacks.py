@@ -405,7 +405,6 @@ def test_an_array_without_axes_is_a_number():
     assert history["smoothed_loss"] == [4.0, 2.0]
 
 
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
