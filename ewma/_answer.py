@@ -114,7 +114,7 @@ def _pair(name: str, value: Any, clock: Times | None) -> tuple[float, float]:
                 "halflife must be a number; a duration needs times that are dates or durations: "
                 f"give times='index' or an array of dates; received {value!r} without times"
             )
-        if not clock.dates:
+        if not clock.kind:
             raise TypeError(
                 "halflife must be a number; a duration needs times that are dates or durations; "
                 f"received {value!r} and times that are numbers: give a number in their unit, or "
@@ -206,7 +206,8 @@ def _call(
 
     target = None if out is None else turn(out)
     dtype = result_dtype(block.dtype)
-    if target is None or not _writes_in_place(target, block, dtype):
+    others = [rows for rows in (clock and clock.at, groups and groups.codes) if rows is not None]
+    if target is None or not _writes_in_place(target, block, dtype, others):
         target = np.empty((*shape[:leading], *block.shape), dtype)
     flags = (options.debias, options.ignore_na, options.fill)
     is_plain = options.statistic == MEAN and clock is None and groups is None
@@ -252,10 +253,14 @@ def _for_kernel(block: Array) -> tuple[Array, str]:
     return block, block.dtype.name
 
 
-def _writes_in_place(target: Array, block: Array, dtype: np.dtype[Any]) -> bool:
-    """Return whether the kernel can write there: it may be the input, but not overlap it."""
+def _writes_in_place(
+    target: Array, block: Array, dtype: np.dtype[Any], others: Iterable[Array]
+) -> bool:
+    """Return whether the kernel can write there: it may be the samples, but overlap nothing."""
     fits = target.dtype == dtype and target.dtype.isnative
     if not (fits and target.flags.carray):
+        return False
+    if any(np.may_share_memory(target, other) for other in others):
         return False
     same = (
         target.__array_interface__["data"] == block.__array_interface__["data"]

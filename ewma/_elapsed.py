@@ -16,6 +16,11 @@ from ewma._decay import DEFAULT_BETA
 from ewma._groups import Groups
 
 _SECOND = np.timedelta64(1, "s")
+# How many of NumPy's units a second has; months and years have no one length.
+_PER_SECOND = {
+    **{"W": 1 / 604800, "D": 1 / 86400, "h": 1 / 3600, "m": 1 / 60, "s": 1.0, "ms": 1e3},
+    **{"us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18},
+}
 
 
 class Times(NamedTuple):
@@ -27,23 +32,18 @@ class Times(NamedTuple):
         int64 or float64, one a row, not going backwards.
     unit
         How many steps of `at` the unit is that beta counts in: a second for dates, else 1.
-    dates
-        Whether they are dates or durations, and not plain numbers.
     kind
-        NumPy's letter for which of the two, "M" or "m", where it is known.
+        "M" for dates, "m" for durations, as NumPy has it, and "" for plain numbers.
     """
 
     at: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     unit: float
-    dates: bool
-    kind: str = ""
+    kind: str
 
     def shown(self, time: float) -> str:
         """Return a time as an error shows it: a date as a date."""
-        if not self.dates:
-            return str(time)
         if not self.kind:
-            return f"{time / self.unit} s"
+            return str(time)
         import pandas as pd
 
         nanoseconds = round(time * (1e9 / self.unit))
@@ -51,7 +51,7 @@ class Times(NamedTuple):
 
     def log_beta(self, name: str, value: Any, beta: float) -> float:
         """Return beta's logarithm for one step of `at`; `name` is what `value` was given as."""
-        if self.dates:
+        if self.kind:
             if name != "halflife" or not is_duration(value):
                 default = name == "beta" and value == DEFAULT_BETA
                 raise ValueError(
@@ -74,14 +74,18 @@ def duration(halflife: Any) -> float:
     """Return a halflife in seconds."""
     import pandas as pd
 
-    try:
-        seconds = pd.Timedelta(halflife) / _SECOND
-    except ValueError:
-        seconds = _from_text(halflife)
+    if isinstance(halflife, np.timedelta64):
+        name, count = np.datetime_data(halflife.dtype)
+        seconds = int(halflife.astype(np.int64)) * count / _PER_SECOND.get(name, math.nan)
+    else:
+        try:
+            seconds = pd.Timedelta(halflife) / _SECOND
+        except ValueError:
+            seconds = _from_text(halflife)
     if not 0 < seconds < math.inf:
         raise ValueError(
-            "halflife must be a duration above 0, such as '10s', '2h' or a Timedelta; received "
-            f"{halflife!r}"
+            "halflife must be a duration above 0 and of a known length, such as '10s', '2h' or a "
+            f"Timedelta; received {halflife!r}"
         )
     return float(seconds)
 
@@ -90,7 +94,10 @@ def as_text(seconds: float) -> str:
     """Return a duration as text that `duration` reads."""
     nanoseconds = round(seconds * 1e9)
     # pandas counts in these, up to 292 years.
-    return f"{nanoseconds}ns" if nanoseconds < 2**63 else f"{seconds!r}s"
+    if not 0 < nanoseconds < 2**63:
+        return f"{seconds!r}s"
+    long = nanoseconds % 10**9 == 0
+    return f"{nanoseconds // 10**9}s" if long else f"{nanoseconds}ns"
 
 
 def _from_text(halflife: Any) -> float:
@@ -112,13 +119,14 @@ def open_times(times: Any, labels: Any, rows: int, groups: Groups | None) -> Tim
             f"times must have one value for each of the {rows} samples along the axis; received "
             f"shape {values.shape}"
         )
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     dates = values.dtype.kind in "mM"
     unit = 1.0
     if dates:
         if np.datetime_data(values.dtype)[0] in ("Y", "M"):
             values = values.astype(f"{values.dtype.kind}8[s]")
-        one = np.ones(1, np.int64).view(f"m8[{_step(values)}]")
-        unit = float((_SECOND / one)[0])
+        unit = _steps_per_second(values)
         at: Any = np.require(values, requirements=["C", "A"]).view(np.int64)
     elif values.dtype.kind in "iu" and (values.dtype != np.uint64 or values.max(initial=0) < 2**63):
         at = np.require(values, np.int64, ["C", "A"])
@@ -130,18 +138,18 @@ def open_times(times: Any, labels: Any, rows: int, groups: Groups | None) -> Tim
             f"{values.dtype}: {values[:3]!r}"
         )
     _check(values, at, groups)
-    return Times(at, unit, dates, values.dtype.kind if dates else "")
+    return Times(at, unit, values.dtype.kind if dates else "")
 
 
-def _step(values: npt.NDArray[Any]) -> str:
-    """Return the step of dates or durations: "ns", "10s"."""
+def _steps_per_second(values: npt.NDArray[Any]) -> float:
+    """Return how many steps of dates or durations make a second."""
     name, count = np.datetime_data(values.dtype)
     if name == "generic":
         raise ValueError(
             "times must be durations in some unit; received numpy.timedelta64 without one: give "
             "times.astype('m8[s]'), or whichever it is"
         )
-    return f"{count}{name}"
+    return _PER_SECOND[name] / count
 
 
 def _check(values: npt.NDArray[Any], at: npt.NDArray[Any], groups: Groups | None) -> None:
@@ -177,6 +185,12 @@ def _as_array(times: Any, labels: Any) -> npt.NDArray[Any]:
             )
         times = labels
     check_index(times, labels, "times")
+    if np.ma.is_masked(times):
+        first = int(np.argmax(np.ma.getmaskarray(times)))
+        raise ValueError(
+            f"times must all be there; received a masked one at position {first}: leave that "
+            "sample out"
+        )
     if pandas is None or not isinstance(times, pandas.Series | pandas.Index):
         values = np.asarray(times)
         if values.dtype.kind != "O":
@@ -189,7 +203,7 @@ def _from_pandas(times: Any) -> npt.NDArray[Any]:
 
     index = pd.Index(times).infer_objects()
     if index.dtype == object:  # datetime.date
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             index = pd.DatetimeIndex(index)
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
         index = index.tz_convert(None)  # the same instants

@@ -81,7 +81,16 @@ def _opened(key: Any) -> Any:
         key, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray
     ):
         return np.asarray(key) if key.dtype.kind in "biu" and not key.isna().any() else key
+    if np.ma.is_masked(key):  # what is missing is a group of its own
+        keys = np.ma.getdata(key).astype(object)
+        keys[np.ma.getmaskarray(key)] = None
+        return keys
     values = np.asarray(key)
+    if values.ndim != 1:  # a column of several fields
+        raise TypeError(
+            f"by must have one key for each row; received {type(key).__name__} of shape "
+            f"{values.shape}: give its fields as a list of columns"
+        )
     if isinstance(key, np.ndarray) or values.dtype.kind != "f":
         return values
     # Integers with nulls among them (polars, Arrow) are floats here: beyond 2**53 two would be one.

@@ -71,6 +71,9 @@ class EMA(_core.Stream):
     the first axis and each column, in its order, has a state of its own. One row of such a stream
     is a chunk of one row: ``update([row])``. With `times`, every call has them.
 
+    Where the later of two stretches ends in a gap over which all but 2^-768 of its weight fades
+    (``ignore_na=False``), the sum's mean is that of the later one until the next sample.
+
     An EMA is not for two threads at once.
 
     Examples
@@ -221,10 +224,10 @@ class EMA(_core.Stream):
         gaps[0] = (
             math.nan
             if self._clock is None
-            else self._clock.until(first, opened.dates, " at position 0 of this call", opened.shown)
+            else self._clock.until(first, opened.kind, " at position 0 of this call", opened.shown)
         )
         start = first if self._clock is None else self._clock.first
-        return gaps, _Clock(start, last, opened.dates), log_beta, opened.unit
+        return gaps, _Clock(start, last, opened.kind), log_beta, opened.unit
 
     def _log_beta(self, times: Times) -> float:
         return times.log_beta(*self._decay, self._beta)
@@ -269,7 +272,7 @@ class EMA(_core.Stream):
                 "by a time before it that was not known; received debias=False"
             )
         gap = earlier._clock.until(
-            self._clock.first, self._clock.dates, shown=self._clock.times().shown
+            self._clock.first, self._clock.kind, shown=self._clock.times().shown
         )
         elapsed = []
         for state, before in zip(states, earlier._states, strict=True):
@@ -313,8 +316,12 @@ class EMA(_core.Stream):
                 ema._shape = tuple(map(operator.index, state["shape"]))
                 if len(ema._states) != math.prod(ema._shape):
                     raise ValueError("its columns do not fit its shape")
+                counts = [ema._rows, *state["columns"]["count"], *state["columns"]["weight"]]
+                if min(counts) < 0 or not all(isinstance(flag, bool) for flag in flags.values()):
+                    raise ValueError("a count or a weight is negative, or a flag is no bool")
                 if state["times"] is not None:
                     ema._clock = _Clock(**state["times"])
+                    _KINDS[ema._clock.kind]
                 ema._plain = ema._plain and not ema._shape and ema._clock is None
                 return ema
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -333,21 +340,24 @@ class EMA(_core.Stream):
         return f"EMA({', '.join(f'{name}={value!r}' for name, value in options.items())})"
 
 
+_KINDS = {"": "numbers", "M": "dates", "m": "durations"}
+
+
 class _Clock(NamedTuple):
     """When a stream began and how far it is: numbers, or nanoseconds of dates or durations."""
 
     first: float
     last: float
-    dates: bool
+    kind: str  # as that of Times
 
     def until(
-        self, time: float, dates: bool, place: str = "", shown: Callable[[float], str] = str
+        self, time: float, kind: str, place: str = "", shown: Callable[[float], str] = str
     ) -> float:
         """Return how long it is until the next row; an error says its place and shows times."""
-        if dates != self.dates:
+        if kind != self.kind:
             raise ValueError(
-                "times must be numbers throughout, or dates or durations throughout; received "
-                f"{'dates after numbers' if dates else 'numbers after dates'}"
+                "times must be numbers, dates or durations throughout; received "
+                f"{_KINDS[kind]} after {_KINDS[self.kind]}"
             )
         if time < self.last:
             raise ValueError(
@@ -358,7 +368,7 @@ class _Clock(NamedTuple):
 
     def times(self) -> Times:
         """Return a clock's kind of times, without any."""
-        return Times(np.empty(0), 1e9 if self.dates else 1.0, self.dates)
+        return Times(np.empty(0), 1e9 if self.kind else 1.0, self.kind)
 
 
 def _finite_sum(times: list[float]) -> tuple[float, float]:
@@ -372,7 +382,7 @@ def _finite_sum(times: list[float]) -> tuple[float, float]:
 
 def _in_nanoseconds(times: Times) -> Times:
     """Return times whose steps are the same in every call: dates' are of many kinds."""
-    if not times.dates or times.unit == 1e9:
+    if not times.kind or times.unit == 1e9:
         return times
     steps = 1e9 / times.unit
     if steps < 1 or (len(times.at) and float(np.abs(times.at[[0, -1]]).max()) * steps >= 2.0**63):

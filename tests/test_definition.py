@@ -302,6 +302,19 @@ def test_undebiased(name, beta):
         assert_close(y, exact)
 
 
+@pytest.mark.parametrize("beta", [0.1, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("level", [1e8, 1e15, 1e20])
+def test_float32_is_computed_in_float64(level, beta):
+    # However large the level was that is forgotten.
+    x = 1 + np.random.default_rng(4).standard_normal(600) / 10
+    x[:3] = level
+    x[300:302] = -level
+    x = x.astype(np.float32)
+    exact = smooth(x.astype(np.float64), beta)
+    for found in (smooth(x, beta), EMA(beta).update(x)):
+        np.testing.assert_allclose(found, exact.astype(np.float32), rtol=2**-23)
+
+
 def test_undebiased_starts_at_zero():
     assert smooth([4.0, 1.0, 3.0], 0.5, debias=False) == [2.0, 1.5, 2.25]
     assert smooth([4.0, 1.0], 1, debias=False) == [0.0, 0.0]

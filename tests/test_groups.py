@@ -128,6 +128,7 @@ def test_empty():
         ([[(1,), [1], [2]]], TypeError, r"can be hashed; received \[1\] at position 1"),
         (pd.Series([1, ([],), 2]), TypeError, r"received \(\[\],\) at position 1"),
         (pl.Series([[1], [2], [1]]), TypeError, "keys that can be hashed; received array"),
+        (pl.Series([{"a": 1, "b": 2}] * 3), TypeError, r"one key for each row; .* of shape \(3, 2"),
     ],
 )
 def test_bad_groups(by, error, rule):
@@ -141,6 +142,14 @@ def test_an_index_that_is_another():
     with pytest.raises(ValueError, match="by is a Series whose index"):
         smooth(pd.Series([1.0, 2.0]), by=[[1, 1], pd.Series([1, 2], index=[1, 0])])
     assert smooth([1.0, 2.0], by=pd.Series(["a", "b"])) == [1.0, 2.0]
+
+
+def test_what_is_masked_is_a_group_of_its_own():
+    keys = np.ma.array(["a", "b", "c"], mask=[True, False, True])
+    assert smooth([4.0, 7.0, 1.0], 0.5, by=keys) == [4.0, 7.0, 2.0]
+    assert smooth([4.0, 7.0, 1.0], 0.5, by=np.ma.array([1, 1, 2])) == smooth(
+        [4.0, 7.0, 1.0], 0.5, by=[1, 1, 2]
+    )
 
 
 def test_another_byte_order():

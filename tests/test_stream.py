@@ -179,7 +179,7 @@ def test_times_that_are_dates():
     with pytest.raises(ValueError, match="received 2024-01-07 00:00:00 at position 0 of this c"):
         ema.update(1.0, days[4])
     with pytest.raises(ValueError, match="received numbers after dates"):
-        EMA.from_dict(ema.to_dict())._clock.until(9e99, dates=False)
+        EMA.from_dict(ema.to_dict())._clock.until(9e99, "")
     with pytest.raises(ValueError, match="between 1678 and 2262"):
         ema.update(1.0, np.datetime64("9999-01-01", "s"))
 
@@ -322,7 +322,7 @@ def test_durations_are_written_down():
     ema = EMA(halflife="10s")
     ema.update([1.0, 2.0], np.array(["2024-01-01", "2024-01-02"], "M8[s]"))
     state = json.loads(json.dumps(ema.to_dict()))
-    assert state["decay"] == {"halflife": "10000000000ns"}
+    assert state["decay"] == {"halflife": "10s"}
     assert EMA.from_dict(state).to_dict() == ema.to_dict()
 
 
@@ -376,6 +376,11 @@ def test_what_is_no_state():
         {**good, "decay": {"beta": 2.0}},
         {**good, "rows": "many"},
         {**good, "times": [1, 2]},
+        {**good, "times": {"first": 0, "last": 1, "kind": "dates"}},
+        {**good, "rows": -5},
+        {**good, "debias": "no"},
+        {**good, "columns": {**columns, "weight": [-1.0]}},
+        {**good, "columns": {**columns, "count": [-1]}},
     ):
         with pytest.raises(ValueError, match=r"must be what EMA\.to_dict returned"):
             EMA.from_dict(bad)
@@ -478,7 +483,11 @@ def test_times_with_every_call_or_with_none():
         dated.update(1.0, later)
         with pytest.raises(ValueError, match=f"received {shown}"):
             dated.update(1.0, type(later)(earlier))
-    with pytest.raises(ValueError, match=r"halflife='10000000000ns' needs times"):
+    lasting = EMA(halflife="1s")
+    lasting.update(1.0, np.timedelta64(1, "s"))
+    with pytest.raises(ValueError, match="received dates after durations"):
+        lasting.update(1.0, np.datetime64("2020-01-01", "s"))
+    with pytest.raises(ValueError, match=r"halflife='10s' needs times"):
         EMA(halflife="10s").update(1.0)
     with pytest.raises(TypeError):
         EMA(beta="auto")

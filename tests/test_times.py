@@ -59,6 +59,40 @@ def test_numbers(dtype):
     np.testing.assert_array_equal(smooth(series, 0.9, times="index"), expected)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "halflife"),
+    [
+        *((dtype, "1s") for dtype in (">m8[s]", ">M8[s]", "<M8[s]")),
+        *((">M8[10s]", "10s"), ("M8[D]", "1D"), (">i4", 1), (">f8", 1)),
+        *((f"m8[{unit}]", np.timedelta64(1, unit)) for unit in ("ps", "fs", "as")),
+    ],
+)
+def test_byte_orders_and_steps(dtype, halflife):
+    x, steps = [4.0, 1.0, 3.0], np.array([0, 1, 3])
+    expected = smooth(x, halflife=1, times=steps)
+    times = steps.astype(dtype)
+    assert smooth(x, halflife=halflife, times=times) == pytest.approx(expected, rel=1e-15)
+    if dtype[-3:-2] not in "pfa":  # nanoseconds are the shortest that a stream counts in
+        assert EMA(halflife=halflife).update(x, times) == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("function", [smooth, var, std])
+@pytest.mark.parametrize("dtype", ["f8", "i8"])
+def test_out_may_be_where_times_lie(function, dtype):
+    x, times = np.sin(np.arange(3000.0)), np.arange(3000).astype(dtype)
+    expected = function(x, 0.5, times=times, by=times // 2000)
+    out = times.view("f8")
+    function(x, 0.5, times=times, by=times // 2000, out=out)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_out_may_be_where_groups_lie():
+    x, groups = np.sin(np.arange(3000.0)), np.arange(3000) % 7
+    expected = smooth(x, 0.5, by=groups)
+    out = groups.view("f8")
+    np.testing.assert_array_equal(smooth(x, 0.5, by=groups, out=out), expected)
+
+
 def test_large_numbers():
     since_1970 = SECONDS * 10**9 + 1_700_000_000_123_456_789
     smoothed = smooth(X, halflife=5e9, times=since_1970)
@@ -146,6 +180,7 @@ def test_a_burst_does_not_drown_a_quiet_stretch():
         ("index", "'index' for a pandas object's own; received 'index' for samples without"),
         ("when", "received 'when'"),
         (np.arange(4).astype("m8"), "numpy.timedelta64 without one"),
+        (np.ma.array(range(4), mask=[0, 1, 0, 0]), "received a masked one at position 1"),
     ],
 )
 def test_bad_times(times, rule):

@@ -57,6 +57,34 @@ def test_a_jump_is_forgotten(beta, jump):
     assert var(x, beta, bias=True)[-1] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("beta", [0.01, 0.2, 0.5, 0.75, 0.9])
+@pytest.mark.parametrize("level", [1e6, -1e12, 1e16])
+def test_a_level_is_forgotten_with_its_roundings(level, beta, bias):
+    # Within one block: nothing later may be known only as well as the level was.
+    x = 1 + 1e-3 * np.random.default_rng(3).standard_normal(300)
+    x[:3] = level
+    exact = by_definition(x, beta, bias=bias)
+    tolerance = 1e-11 if level == 1e6 else 1e-10
+    np.testing.assert_allclose(var(x, beta, bias=bias), exact, rtol=tolerance)
+    even = np.arange(300)
+    np.testing.assert_allclose(var(x, beta, bias=bias, times=even), exact, rtol=tolerance)
+    plain = smooth(x, beta)
+    np.testing.assert_allclose(smooth(x, beta, times=even)[3:], plain[3:], rtol=1e-13, atol=1e-14)
+
+
+def test_a_level_before_a_gap_is_forgotten():
+    x, times = [1e16, 1e16, 1.0, 1.5, 2.0, 1.25], [0, 1, 100_000, 100_001, 100_002, 100_003]
+    after, since = x[2:], times[2:]
+    options = {"halflife": 2.0}
+    np.testing.assert_allclose(
+        smooth(x, times=times, **options)[2:], smooth(after, times=since, **options), rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        std(x, times=times, **options)[3:], std(after, times=since, **options)[1:], rtol=1e-14
+    )
+
+
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e300, 5e-324])
 def test_a_constant_has_none(beta, value):

@@ -27,10 +27,15 @@ struct Moments {
   double pairs = 0.0;   // P = w^2 - q
 };
 
-// Writes the variances, or their roots, after each of kBlock samples to y. kSteady: the weight has
-// stopped growing. Before it the weight must be at least 2: what it is less than that, q loses.
+// Distances round by as much as the farthest of them. Where the variance is less than this part of
+// the largest change's square, that would show: what lies so far off may be forgotten by then.
+constexpr double kVisible = 0x1p-20;
+
+// Writes the variances, or their roots, after each of kBlock samples to y, and returns whether all
+// digits of them hold; if not, the state is as before. kSteady: the weight has stopped growing.
+// Before it the weight must be at least 2: what it is less than that, q loses.
 template <bool kSteady, bool kRoot>
-void spread_over_block(const Powers& powers, const double* x, bool bias, Moments& state,
+bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments& state,
                        double* y) {
   const double beta = powers.beta;
   const double q = state.weight * state.weight - state.pairs;
@@ -43,7 +48,7 @@ void spread_over_block(const Powers& powers, const double* x, bool bias, Moments
   const Lanes steady_factor =
       all_lanes(bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta));
   Scan sums(powers), spreads(powers);
-  Lanes before = all_lanes(state.rest);
+  Lanes before = all_lanes(state.rest), most = {}, minus_least = all_lanes(-kLargest);
   for (int j = 0; j < kBlock; j += kLanes) {
     const Lanes power = powers.powers(j + 1);
     const Lanes distance = load(x + j) - mean;
@@ -54,15 +59,19 @@ void spread_over_block(const Powers& powers, const double* x, bool bias, Moments
     const Lanes change = distance - back<1>(before, mean_j);
     before = mean_j;
     const Lanes keep = kSteady ? steady_keep : one - gain;
-    const Lanes spread_j = spreads.next(keep * (change * change)) + spread * power;
+    const Lanes square = change * change;
+    const Lanes spread_j = spreads.next(keep * square) + spread * power;
     Lanes factor = kSteady ? steady_factor : gain;
     if (!kSteady && !bias) {
       const Lanes q_j = powers.sums(j + 1) * (one + power) * by_sum + squares * (power * power);
       factor = w_j / (w_j * w_j - q_j);
     }
     const Lanes variance = spread_j * factor;
+    most = larger(most, square);
+    minus_least = larger(minus_least, -variance);
     store(y + j, kRoot ? root(variance) : variance);
   }
+  if (kVisible * largest_lane(most) > -largest_lane(minus_least)) return false;
   const double power = powers.power(kBlock).hi, sum = powers.sum(kBlock).hi;
   const double u_end = power * (state.weight * state.rest) + sums.last();
   if (!kSteady) {
@@ -73,6 +82,7 @@ void spread_over_block(const Powers& powers, const double* x, bool bias, Moments
   state.spread = power * state.spread + spreads.last();
   const Double2 end = two_sum(state.mean, u_end / state.weight);
   state.mean = end.hi, state.rest = end.lo;
+  return true;
 }
 
 }  // namespace EWMA_ISA

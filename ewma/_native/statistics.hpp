@@ -6,13 +6,14 @@
 //     S_t = a_t S_{t-1} + b_t (a_t W_{t-1} / W_t) (x_t - y_{t-1})^2
 //     P_t = a_t^2 P_{t-1} + 2 a_t W_{t-1} b_t                        W^2 less the sum of squares
 //
-// The variance is S / W, and without bias S W / P. Nothing here is a difference of large numbers:
-// all terms of S and P are positive. The mean is worked on as its distance from a reference, the
-// mean before the block, as in stretch.hpp.
+// The variance is S / W, and without bias S W / P: all terms of S and P are positive. The mean is
+// worked on as its distance from a reference, the mean before the block, as in stretch.hpp; or
+// sample by sample, where it goes so far within a block that the distances would cost digits.
 #pragma once
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 
 #include "ema_kernel.hpp"
 #include "lanes.hpp"
@@ -23,6 +24,8 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr std::size_t kRows = kBlock;  // samples that share a reference
+// As kVisible, of the mean or its sample beside the farthest distance from the reference.
+constexpr double kVisibleDistance = 0x1p-10;
 
 // The state of one series between calls, and what moves it on.
 class Statistics {
@@ -38,8 +41,8 @@ class Statistics {
     Block block;
     if (powers_ != nullptr) {
       if (n == kRows && takes_whole_blocks() && total_magnitude(x, n) <= kScaledLimit) {
-        whole_block(x, y);
-        return;
+        x = apart(x, y, n, block);
+        if (whole_block(x, y)) return;
       }
       const double weight = request_->options.debias ? 1.0 : powers_->alpha;
       for (std::size_t i = 0; i < n; ++i) block.a[i] = powers_->beta, block.b[i] = weight;
@@ -47,7 +50,7 @@ class Statistics {
     }
     if (state_.weight > 0.0 && scale_->in == 1.0 && pending_ == 1.0 &&
         total_magnitude(x, n) <= kScaledLimit) {
-      observe(x, a, b, y, n);
+      observe(apart(x, y, n, block), a, b, y, n);
       last_ = y[n - 1];
       seen_ = true;
       return;
@@ -73,6 +76,34 @@ class Statistics {
            powers_->beta >= 0.5 && state_.pairs > 0.0 && state_.weight >= 1.9 && pending_ == 1.0;
   }
 
+  // The samples, where no results are written over them.
+  static const double* apart(const double* x, const double* y, std::size_t n, Block& room) {
+    if (x != y) return x;
+    std::memcpy(room.x, x, n * sizeof *x);
+    return room.x;
+  }
+
+  // The largest |x| of n.
+  static double largest(const double* x, std::size_t n) {
+    Lanes most = {};
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) most = larger_magnitude(most, load(x + i));
+    double all = largest_lane(most);
+    for (; i < n; ++i) all = larger(all, std::fabs(x[i]));
+    return all;
+  }
+  // The least of what is larger of |x| and |y|.
+  static double least(const double* x, const double* y, std::size_t n) {
+    Lanes minus = all_lanes(-kLargest);
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      minus = larger(minus, -larger_magnitude(magnitude(load(x + i)), load(y + i)));
+    }
+    double all = -largest_lane(minus);
+    for (; i < n; ++i) all = smaller(all, larger(std::fabs(x[i]), std::fabs(y[i])));
+    return all;
+  }
+
   static double total_magnitude(const double* x, std::size_t n) {
     Lanes sum = {};
     std::size_t i = 0;
@@ -82,16 +113,17 @@ class Statistics {
     return rest;
   }
 
-  void whole_block(const double* x, double* y) {
+  bool whole_block(const double* x, double* y) {
     const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
     const bool steady = state_.weight >= powers_->steady_weight;
     const auto run =
         steady ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
                : (root ? spread_over_block<false, true> : spread_over_block<false, false>);
-    run(*powers_, x, bias, state_, y);
+    if (!run(*powers_, x, bias, state_, y)) return false;
     last_ = y[kRows - 1];
     seen_ = true;
     settle();
+    return true;
   }
 
   // What is nothing beside the samples that led to this scale would end in denormals.
@@ -162,30 +194,48 @@ class Statistics {
     return n;
   }
 
-  // Samples that are all there, as is a weight before them; y may be x.
+  // The way of the mean through a block. With room for whole lanes behind it.
+  struct Path {
+    double weight[kRows + 1 + kLanes], inverse[kRows + 1 + kLanes];  // the first: before the block
+    double change[kRows + kLanes];  // of a sample from the mean before it
+  };
+
+  // Samples that are all there, as is a weight before them; y must not be x.
   void observe(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     if (n == 0) return;
-    // With room for whole lanes behind them.
-    double distance[kRows + kLanes], weight[kRows + 1 + kLanes], inverse[kRows + 1 + kLanes];
-    double means[kRows + 1 + kLanes];
-    for (std::size_t i = 0; i < n; ++i) distance[i] = x[i] - state_.mean;
-    double w = weight[0] = state_.weight, sum = w * state_.rest;
-    means[0] = state_.rest;
+    Path path;
+    if (!together(x, a, b, n, path, y)) one_by_one(x, a, b, n, path, y);
+    state_.weight = path.weight[n];
+    settle();
+  }
+
+  // By distances from the mean before the block, which wait for little; false, with the state as it
+  // was, where their rounding would show beside what is near 0 or varies little.
+  bool together(const double* x, const double* a, const double* b, std::size_t n, Path& path,
+                double* y) {
+    const double reference = state_.mean;
+    double distance[kRows + kLanes], mean[kRows + 1 + kLanes];
+    for (std::size_t i = 0; i < n; ++i) distance[i] = x[i] - reference;
+    double w = path.weight[0] = state_.weight, sum = w * state_.rest;
+    mean[0] = state_.rest;
     for (std::size_t i = 0; i < n; ++i) {
-      weight[i + 1] = w = a[i] * w + b[i];
-      means[i + 1] = sum = a[i] * sum + b[i] * distance[i];
+      path.weight[i + 1] = w = a[i] * w + b[i];
+      mean[i + 1] = sum = a[i] * sum + b[i] * distance[i];
     }
     if (request_->options.debias) {
-      for (std::size_t i = 1; i <= n; ++i) inverse[i] = 1.0 / weight[i], means[i] *= inverse[i];
+      for (std::size_t i = 1; i <= n; ++i) {
+        path.inverse[i] = 1.0 / path.weight[i], mean[i] *= path.inverse[i];
+      }
     } else {
-      for (std::size_t i = 1; i <= n; ++i) weight[i] = inverse[i] = 1.0;  // but for rounding
+      for (std::size_t i = 1; i <= n; ++i)
+        path.weight[i] = path.inverse[i] = 1.0;  // but for rounding
     }
     if (request_->statistic == Statistic::kMean) {
       const auto mean_of = [&](std::size_t i, const Lanes& x_i, const Lanes& a_i) {
         // Nearer to the sample than to the mean before: start there.
-        const Lanes keep = a_i * load(weight + i) * load(inverse + i + 1);
-        const Lanes from_sample = x_i + keep * (load(means + i) - load(distance + i));
-        const Lanes from_mean = state_.mean + load(means + i + 1);
+        const Lanes keep = a_i * load(path.weight + i) * load(path.inverse + i + 1);
+        const Lanes from_sample = x_i + keep * (load(mean + i) - load(distance + i));
+        const Lanes from_mean = reference + load(mean + i + 1);
         return where_below(keep, all_lanes(0.5), from_sample, from_mean);
       };
       std::size_t i = 0;
@@ -193,32 +243,62 @@ class Statistics {
       if (const int rest = static_cast<int>(n - i); rest > 0) {
         store_first(y + i, mean_of(i, load_first(x + i, rest), load_first(a + i, rest)), rest);
       }
+      if (largest(distance, n) * kVisibleDistance > least(x, y, n)) return false;
     } else {
-      for (std::size_t i = 0; i < n; ++i) {
-        const double change = distance[i] - means[i];
-        const double before = a[i] * weight[i];
-        distance[i] = b[i] * (before / weight[i + 1]) * (change * change);
-        means[i] = 2.0 * before * b[i];
-      }
-      double spread = state_.spread, pairs = state_.pairs;
-      for (std::size_t i = 0; i < n; ++i) {
-        distance[i] = spread = a[i] * spread + distance[i];
-        means[i] = pairs = (a[i] * a[i]) * pairs + means[i];
-      }
-      state_.spread = spread, state_.pairs = pairs;
-      if (request_->bias) {
-        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] / weight[i + 1];
-      } else {
-        for (std::size_t i = 0; i < n; ++i) y[i] = distance[i] * (weight[i + 1] / means[i]);
-      }
-      if (request_->statistic == Statistic::kDeviation) {
-        for (std::size_t i = 0; i < n; ++i) y[i] = std::sqrt(y[i]);
-      }
+      for (std::size_t i = 0; i < n; ++i) path.change[i] = distance[i] - mean[i];
+      if (!spread(a, b, n, path, y)) return false;
     }
-    const Double2 mean = two_sum(state_.mean, means[n]);
+    const Double2 end = two_sum(reference, mean[n]);
+    state_.mean = end.hi, state_.rest = end.lo;
+    return true;
+  }
+
+  // The same by the recurrence itself, in which each mean rounds by no more than it is.
+  void one_by_one(const double* x, const double* a, const double* b, std::size_t n, Path& path,
+                  double* y) {
+    const bool is_mean = request_->statistic == Statistic::kMean;
+    Double2 mean{state_.mean, state_.rest};
+    for (std::size_t i = 0; i < n; ++i) {
+      const double keep = a[i] * path.weight[i] * path.inverse[i + 1];
+      const double change = path.change[i] = (x[i] - mean.hi) - mean.lo;
+      mean = keep < 0.5 ? two_sum(x[i], -keep * change)
+                        : two_sum(mean.hi, b[i] * path.inverse[i + 1] * change + mean.lo);
+      if (is_mean) y[i] = mean.hi;
+    }
+    if (!is_mean) spread<true>(a, b, n, path, y);
     state_.mean = mean.hi, state_.rest = mean.lo;
-    state_.weight = weight[n];
-    settle();
+  }
+
+  // The variances, or their roots, from the changes; false, with the state as it was, where these
+  // are not exact enough for them.
+  template <bool kExact = false>
+  bool spread(const double* a, const double* b, std::size_t n, const Path& path, double* y) {
+    double spreads[kRows], pairs[kRows], squares[kRows];
+    for (std::size_t i = 0; i < n; ++i) {
+      const double before = a[i] * path.weight[i];
+      squares[i] = path.change[i] * path.change[i];
+      spreads[i] = b[i] * (before / path.weight[i + 1]) * squares[i];
+      pairs[i] = 2.0 * before * b[i];
+    }
+    double spread = state_.spread, pair = state_.pairs;
+    for (std::size_t i = 0; i < n; ++i) {
+      spreads[i] = spread = a[i] * spread + spreads[i];
+      pairs[i] = pair = (a[i] * a[i]) * pair + pairs[i];
+    }
+    if constexpr (!kExact) {
+      for (std::size_t i = 0; i < n; ++i) y[i] = spreads[i] * path.inverse[i + 1];
+      if (largest(squares, n) * kVisible > least(y, y, n)) return false;
+    }
+    state_.spread = spread, state_.pairs = pair;
+    if (request_->bias) {
+      for (std::size_t i = 0; i < n; ++i) y[i] = spreads[i] / path.weight[i + 1];
+    } else {
+      for (std::size_t i = 0; i < n; ++i) y[i] = spreads[i] * (path.weight[i + 1] / pairs[i]);
+    }
+    if (request_->statistic == Statistic::kDeviation) {
+      for (std::size_t i = 0; i < n; ++i) y[i] = std::sqrt(y[i]);
+    }
+    return true;
   }
 
   // What came of the samples that count, back at their places.

@@ -37,6 +37,9 @@ constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a refer
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
 constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kSlowFrom = 0.97;
 constexpr double kOneSided = 0.125;
+// What floats are worked on with has 29 more bits. Where the reference is so much farther from 0
+// than a mean that fewer than 3 are left beyond a float's own, it is 0 instead.
+constexpr double kVisibleInFloats = 0x1p-26;
 // Below this beta a mean can leave the reference and be back before the next sample looked at.
 constexpr double kEachBelow = 0.9;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
@@ -108,7 +111,7 @@ class Stretch {
   double largest() const { return largest_; }
 
  private:
-  // What refining is for does not show in a float.
+  // What refining is for does not show in a float, unless the reference is large.
   static constexpr bool kExact = sizeof(T) == sizeof(double);
 
   bool polish() const { return powers_.beta < kPolishBelow; }
@@ -136,6 +139,7 @@ class Stretch {
     double largest_own;  // the same on the way, of a few
     double widest;       // how far the means leave r, of all or of a few
     double last;         // the last mean
+    double nearest;      // the least |mean| of a few; of doubles it is not asked for
     Distances distances;
   };
 
@@ -164,10 +168,19 @@ class Stretch {
       if (to == y) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
-    const Taken taken = polish() ? smooth<true, true>(from, means, to, width, fill, mean_before)
-                        : powers_.beta < kEachBelow
-                            ? smooth<false, true>(from, means, to, width, fill, mean_before)
-                            : smooth<false, false>(from, means, to, width, fill, mean_before);
+    const auto smooth_all = [&] {
+      return polish() ? smooth<true, true>(from, means, to, width, fill, mean_before)
+             : powers_.beta < kEachBelow
+                 ? smooth<false, true>(from, means, to, width, fill, mean_before)
+                 : smooth<false, false>(from, means, to, width, fill, mean_before);
+    };
+    Taken taken = smooth_all();
+    if (!kExact && kVisibleInFloats * std::fabs(r_) > taken.nearest) {
+      if (!first) return false;
+      set_reference(0.0);
+      from = fill_up();
+      taken = smooth_all();
+    }
     const Distances& distance = taken.distances;
     // One comparison for all: NaN, infinity, and too large for this scale.
     if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
@@ -265,7 +278,7 @@ class Stretch {
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
     Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
-          farthest = {};
+          farthest = {}, minus_nearest = all_lanes(-kLargest);
     Scan scan(powers);
     for (int i = 0; i < width; i += kSampled) {
       Lanes distance = {}, own = {}, change = {};
@@ -296,15 +309,13 @@ class Stretch {
         }
       }
       farthest = larger(farthest, distance);
+      if constexpr (!kExact) minus_nearest = larger(minus_nearest, -magnitude(mean));
       if constexpr (kExact) largest_own = larger_magnitude(largest_own, own);
       if constexpr (kExact && !kEach) widest = larger_magnitude(widest, change);
     }
     const double in_means = kSteady ? powers.alpha : 1.0;
-    return {scan.last(),
-            largest_lane(largest_own),
-            in_means * largest_lane(widest),
-            mean[kLanes - 1],
-            {total(sum), largest_lane(farthest)}};
+    return {scan.last(),      largest_lane(largest_own),    in_means * largest_lane(widest),
+            mean[kLanes - 1], -largest_lane(minus_nearest), {total(sum), largest_lane(farthest)}};
   }
 
   // Means that go as far as the samples reach round by a few ulp on the way. By how much a mean
