@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-T = TypeVar("T")
 
-
-def from_sgd(cls: type[T], sgd: Any) -> T:
+def from_sgd(cls: type[Any], sgd: Any) -> Any:
     """Return a `cls`, a MomentumSGD, that continues where `sgd` stands."""
+    if isinstance(sgd, keras.optimizers.LossScaleOptimizer):
+        return _scaled(from_sgd(cls, sgd.inner_optimizer), sgd)
     if not isinstance(sgd, keras.optimizers.SGD):
         raise TypeError(
-            "from_sgd converts a keras.optimizers.SGD (of a LossScaleOptimizer the inner one; "
-            "wrap the result again, with the dynamic_scale as initial_scale), "
-            f"received {sgd!r}"
+            "from_sgd converts a keras.optimizers.SGD, also one in a LossScaleOptimizer; received "
+            f"{sgd!r}"
         )
     config = sgd.get_config()
     del config["name"]  # variables are named after it
     if not isinstance(sgd._learning_rate, keras.Variable):
         config["learning_rate"] = sgd._learning_rate  # the schedule or callable itself
-    ours: Any = cls(**config)
+    ours = cls(**config)
     for exclusion in vars(sgd).keys() & {
         "_exclude_from_weight_decay",
         "_exclude_from_weight_decay_pattern",
     }:
         setattr(ours, exclusion, getattr(sgd, exclusion))
     if not sgd.built:
-        return ours  # type: ignore[no-any-return]
+        return ours
 
     ours.build(sgd._trainable_variables)
     # Copies, since JAX's steps delete the arrays that they start from.
@@ -51,7 +50,19 @@ def from_sgd(cls: type[T], sgd: Any) -> T:
             if theirs is not None and moves:
                 # SGD: w += u, u = mu u - lr g; so u = -lr / (1 - mu) v.
                 mine.assign(ops.cast(theirs, mine.dtype) * (-(1 - sgd.momentum) / rate))
-    return ours  # type: ignore[no-any-return]
+    return ours
+
+
+def _scaled(ours: Any, scaled: Any) -> Any:
+    """Return the optimizer in a LossScaleOptimizer that stands where the given one does."""
+    outer = keras.optimizers.LossScaleOptimizer(
+        ours, scaled.initial_scale, scaled.dynamic_growth_steps
+    )
+    if scaled.built:
+        outer.build(scaled.inner_optimizer._trainable_variables)
+        for name in ("dynamic_scale", "step_counter", "_iterations"):
+            getattr(outer, name).assign(ops.copy(getattr(scaled, name)))
+    return outer
 
 
 def _rate_of_next_update(sgd: Any) -> float:

@@ -92,7 +92,8 @@ class MomentumSGD(BackendOptimizer):
 
     A momentum that is changed during a training changes what v is worth: the rows hold for a
     constant one. With `decay`, a rate is set by ``optimizer.learning_rate = rate`` and not by
-    ``assign``.
+    ``assign``. A state of Keras' SGD is refused where a file or checkpoint is loaded, but
+    `set_weights` and Keras' `MultiOptimizer`, which know variables by their numbers alone, take it.
 
     Keras keeps the rate inside its velocity u, u = mu u - lr g and w += u. Under a schedule the
     past gradients keep the rate of their own step there, and have the present one here: Keras is
@@ -139,7 +140,7 @@ class MomentumSGD(BackendOptimizer):
         self.velocities: list[keras.Variable | None] = []
 
     @classmethod
-    def from_sgd(cls, optimizer: keras.optimizers.SGD) -> MomentumSGD:
+    def from_sgd(cls, optimizer: keras.optimizers.Optimizer) -> Any:
         r"""Return a MomentumSGD that continues a training of Keras' SGD on the same path.
 
         .. math:: v = -\frac{1 - \mu}{\eta} u
@@ -148,15 +149,15 @@ class MomentumSGD(BackendOptimizer):
         ----------
         optimizer : keras.optimizers.SGD
             Before its first step or after any. It is not changed. Its rate is divided by, so it
-            must not have reached 0.
+            must not have reached 0. Or a `LossScaleOptimizer` around one, as a model under the
+            policy "mixed_float16" has it.
 
         Returns
         -------
         MomentumSGD
             With the arguments and the state of the given one, and a name of its own. Under a
             schedule the next step is the same, and later ones differ as the class says. Of a
-            `LossScaleOptimizer` convert the inner one, and keep the scale:
-            ``LossScaleOptimizer(MomentumSGD.from_sgd(old.inner_optimizer), old.dynamic_scale)``.
+            `LossScaleOptimizer` one that scales on from where it stands.
 
         Examples
         --------

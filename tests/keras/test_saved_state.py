@@ -361,8 +361,31 @@ def test_from_sgd_in_a_warm_up_that_begins_at_0():
     assert array(velocity) == 0
 
 
+def test_from_sgd_goes_on_scaling(tmp_path):
+    scaled = keras.optimizers.LossScaleOptimizer
+    sgd = scaled(keras.optimizers.SGD(0.05, momentum=0.9), 16.0, dynamic_growth_steps=3)
+    model = compiled(sgd)
+    fit(model)
+    start = model.get_weights()
+    ours = MomentumSGD.from_sgd(sgd)
+    assert array(ours.dynamic_scale) == array(sgd.dynamic_scale) > 16
+    fit(model)
+    end, scale, counted = weights(model), array(sgd.dynamic_scale), array(sgd.step_counter)
+    model.set_weights(start)
+    model.compile(ours, "mse")
+    fit(model)
+    np.testing.assert_allclose(weights(model), end, rtol=1e-5, atol=1e-6)
+    assert (array(ours.dynamic_scale), array(ours.step_counter)) == (scale, counted)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert array(again.optimizer.dynamic_scale) == scale
+    inner = MomentumSGD.from_sgd(scaled(keras.optimizers.SGD(0.05, momentum=0.9))).inner_optimizer
+    assert isinstance(inner, MomentumSGD)
+    assert not inner.built
+
+
 def test_from_sgd_refuses_others():
-    with pytest.raises(TypeError, match=r"converts a keras\.optimizers\.SGD .* received <keras"):
+    with pytest.raises(TypeError, match=r"converts a keras\.optimizers\.SGD, .* received <keras"):
         MomentumSGD.from_sgd(keras.optimizers.Adam())
     sgd = keras.optimizers.SGD(0.5, momentum=0.9)
     sgd.apply([keras.ops.ones((1,))], [variable([1.0], "float32")])
