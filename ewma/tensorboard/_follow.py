@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ewma.tensorboard._copies import begins_with
 from ewma.tensorboard._files import shared_name
 from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import WARNING, Problem, shown, unreadable
@@ -63,7 +64,14 @@ class Follower:
         """
         self._find()
         nothing = True
-        for tail in self._changed():
+        changed = self._changed()
+        of_run: dict[str, list[Tail]] = {}
+        if any(tail.is_new for tail in changed):
+            for tail in self._tails.values():
+                of_run.setdefault(tail.run, []).append(tail)
+        for tail in changed:
+            if tail.is_new and _is_copy(tail, of_run[tail.run]):
+                continue
             for points in tail.read(self._buffer, self._wanted_tag, self._say_once):
                 if not self._looked:
                     self._other_tags.update(points.tag_names)
@@ -96,7 +104,10 @@ class Follower:
         known = {tail.identity: path for path, tail in self._tails.items()} if files else {}
         for found in self._leave_out_smoothed(files):
             other = known.get(found.identity)
-            if found.path in self._tails or (other is not None and _leads_to(other, found)):
+            mine = self._tails.get(found.path)
+            if mine is not None and not mine.is_new:
+                continue
+            if other is not None and _leads_to(other, found):
                 continue
             if not self._wanted_run(found.run):
                 self._other_runs.add(found.run)
@@ -113,7 +124,8 @@ class Follower:
             if os.path.lexists(path):
                 self._tails[path] = tail
             else:
-                gone.append(path)
+                if not tail.is_new:
+                    gone.append(path)
         if gone:
             self._report(_gone(gone))
 
@@ -189,6 +201,29 @@ def _leads_to(path: str, found: Found) -> bool:
         return Found(found.run, path, os.stat(path)).identity == found.identity  # noqa: PTH116
     except OSError:
         return False
+
+
+def _is_copy(new: Tail, of_run: Iterable[Tail]) -> bool:
+    """Return whether a file is another one of its run once more, as `leave_out_copies` has it.
+
+    As long as it is, it is not read: it may be about to take the other one's place.
+    """
+    for other in of_run:
+        if other is new or not new.first_record or other.first_record != new.first_record:
+            continue
+        names = sorted((new.path, other.path), reverse=True)
+        short, long = sorted(names, key=_size)
+        if begins_with(long, short) and not (other.is_new and short == other.path):
+            new.pass_over()
+            return True
+    return False
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0
 
 
 def _gone(paths: list[str]) -> Problem:

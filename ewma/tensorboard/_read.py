@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ewma._warnings import warn
 from ewma.tensorboard._columns import ColumnsBuilder, ScalarColumns, Session
+from ewma.tensorboard._copies import leave_out_copies
 from ewma.tensorboard._duplicates import DUPLICATES, Duplicates, drop_duplicates
 from ewma.tensorboard._event_file import Verify
 from ewma.tensorboard._files import Run, find_runs, shared_name
@@ -185,6 +186,7 @@ def _load(
         wanted, notes = leave_out_smoothed(wanted, _names(wanted, paths))
         for note in notes:
             report(note)
+    wanted = leave_out_copies(wanted, report)
     overtaken = Overtaken() if restarts == "latest" else None
     columns, sessions, others = _read_runs(wanted, wanted_tag, verify, overtaken, progress, report)
     replaced = 0 if overtaken is None else overtaken.points

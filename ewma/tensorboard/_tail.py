@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ewma._core import EventReader
+from ewma.tensorboard._copies import FIRST_RECORD, first_record
 from ewma.tensorboard._event_file import damage
 from ewma.tensorboard._name_filter import NameFilter
 from ewma.tensorboard._problems import WARNING, Problem, unreadable
@@ -109,6 +111,7 @@ class Tail:
     __slots__ = (
         "_begun",
         "_done",
+        "_first",
         "_is_given_up",
         "_mark",
         "_names",
@@ -134,11 +137,29 @@ class Tail:
     def _begin(self) -> None:
         self._reader = EventReader()
         self._done = 0
+        self._first = b""
         self._is_given_up = False
         self._mark = b""
         self._names: list[str] = []
         self._rows = 0
         self._begun: list[tuple[int, int]] = []
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no more has been read of it than its first record, so that it may be a copy."""
+        return self._done < FIRST_RECORD
+
+    @property
+    def first_record(self) -> bytes:
+        """As `first_record` has it."""
+        if not self._first:
+            self._first = first_record(self.path)
+        return self._first
+
+    def pass_over(self) -> None:
+        """Leave it as it is until it changes."""
+        with contextlib.suppress(OSError):
+            self.seen = os.stat(self.path)[:SIGNATURE]  # noqa: PTH116
 
     def goes_on_in(self, found: Found) -> bool:
         """Return whether this file has been given another name, and follow it there if so."""

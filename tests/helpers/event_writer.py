@@ -92,16 +92,17 @@ def event(step: int, *values: bytes, wall_time: float = 1.5e9) -> bytes:
     return double(1, wall_time) + integer(2, step) + message(5, summary)
 
 
-def file_version() -> bytes:
-    return double(1, 1.5e9) + message(3, b"brain.Event:2")
+def file_version(begun: float = 1.5e9) -> bytes:
+    return double(1, begun) + message(3, b"brain.Event:2")
 
 
 def session_start(step: int) -> bytes:
     return double(1, 1.5e9) + integer(2, step) + message(7, integer(1, 1))
 
 
-def event_file(*events: bytes) -> bytes:
-    return b"".join(map(record, [file_version(), *events]))
+def event_file(*events: bytes, begun: float = 1.5e9) -> bytes:
+    """Return a log; two of one run do not begin at the same time."""
+    return b"".join(map(record, [file_version(begun), *events]))
 
 
 def curve(tag: str, values: Iterable[float]) -> list[bytes]:

@@ -153,7 +153,7 @@ def test_any_sessions(tmp_path_factory, files):
 
     for number, events in enumerate(files):
         path = folder / f"{number}.tfevents"
-        path.write_bytes(event_file())
+        path.write_bytes(event_file(begun=number))
         for data, and_look in events:
             append(path, record(data))
             if and_look:

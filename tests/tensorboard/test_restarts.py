@@ -90,7 +90,8 @@ def write(folder, files, encode=simple):
             else event(step, encode(what, value))
             for what, step, value in file
         ]
-        (folder / f"{number:03}.tfevents").write_bytes(event_file(*events))
+        log = event_file(*events, begun=number)
+        (folder / f"{number:03}.tfevents").write_bytes(log)
     return folder
 
 
