@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -31,17 +33,22 @@ AGGREGATE_COLUMNS = ("run", "tag", "step", *STATISTICS)
 
 _MOST_STEPS = 1_000_000  # of a grid: a step width that is far too small shall not fill the memory
 _TOO_LARGE = 1 << 63  # for int64
+_DIGITS = 16  # of a float that are worth rounding to
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aggregate:
-    """A group of runs under one tag: its statistics, a row a step, ascending."""
+    """A group of so many runs under one tag: its statistics, a row a step, ascending."""
 
     run: str
     tag: str
     step: npt.NDArray[Any]
     statistics: Statistics
+    runs: int
+
+    def __len__(self) -> int:
+        return len(self.step)
 
 
 def aggregate(
@@ -95,9 +102,9 @@ def aggregate(
     Raises
     ------
     ValueError
-        If a column is missing, if `over` is no regular expression, puts no two runs together or
-        does not know a run, if `align` is not a positive width or ascending steps, or if a row has
-        no run, tag or step.
+        If a column is missing or `segment` tells versions of a run apart, if `over` is no regular
+        expression, puts no two runs together or does not know a run, if `align` is not a positive
+        width or ascending steps, or if a row has no run, tag or step.
 
     Examples
     --------
@@ -123,6 +130,16 @@ def aggregate(
         raise ValueError(
             f"scalars must have the columns run, tag, step and value; {', '.join(missing)} is "
             f"missing among {', '.join(map(str, scalars.columns))}"
+        )
+    if not hasattr(scalars, "iloc"):
+        raise TypeError(
+            "scalars must be a pandas DataFrame, as read_scalars returns it; received "
+            f"{type(scalars).__module__}.{type(scalars).__name__}: give scalars.to_pandas()"
+        )
+    if "segment" in scalars.columns and (scalars["segment"] != 0).any():
+        raise ValueError(
+            "scalars must have one version of each run, of which each counts once; received "
+            f"segments up to {scalars['segment'].max()}: read without restarts='segment'"
         )
     step = scalars["step"].to_numpy()
     if step.dtype.kind not in "iuf" or not np.isfinite(step).all():
@@ -173,7 +190,7 @@ def aggregate_series(
         statistics = group_statistics(values, starts)
         if beta is not None:
             statistics = _smoothed(statistics, beta)
-        aggregates.append(Aggregate(name, tag, step[starts], statistics))
+        aggregates.append(Aggregate(name, tag, step[starts], statistics, len(curves)))
     return aggregates
 
 
@@ -288,7 +305,12 @@ def _multiples(width: float, low: float, high: float) -> npt.NDArray[Any]:
     """Return the multiples of `width` from `low` to `high`, whole numbers where it is one."""
     is_whole = float(width).is_integer()
     width = int(width) if is_whole and width < _TOO_LARGE else float(width)
-    first, last = -(-low // width), high // width
+    first: float
+    last: float
+    if isinstance(width, int) and isinstance(low, int) and isinstance(high, int):
+        first, last = -(-low // width), high // width
+    else:
+        first, last = -_floor(-low / width), _floor(high / width)
     if not last - first < _MOST_STEPS:  # of a tiny width infinity, or no number
         raise ValueError(
             f"align={width} would make {last - first + 1:,.0f} steps between {low} and {high}; "
@@ -297,7 +319,22 @@ def _multiples(width: float, low: float, high: float) -> npt.NDArray[Any]:
     is_whole = is_whole and first * width >= -_TOO_LARGE and last * width < _TOO_LARGE
     start = int(first) if is_whole else float(first)
     multiples = (start + np.arange(int(last - first) + 1)) * width
-    return multiples.astype(np.int64) if is_whole else multiples
+    if is_whole:
+        return multiples.astype(np.int64)
+    # As the width is written: 3 times 0.1 is 0.3, and not 0.30000000000000004.
+    decimals = -int(Decimal(repr(width)).as_tuple().exponent)
+    if 0 < decimals < _DIGITS:
+        multiples = np.round(multiples, decimals)
+    inside: npt.NDArray[Any] = np.clip(multiples, low, high)
+    return inside
+
+
+def _floor(quotient: float) -> float:
+    """Return the whole number below, or above where no more than rounding lies between."""
+    if not math.isfinite(quotient):
+        return quotient
+    nearest = round(quotient)
+    return nearest if abs(nearest - quotient) <= abs(quotient) * 2**-50 else math.floor(quotient)
 
 
 def _smoothed(statistics: Statistics, beta: float) -> Statistics:

@@ -19,6 +19,7 @@ def check_options(
     x: str | None,
     list_only: bool,
     to_folder: bool,
+    restarts: str,
 ) -> None:
     """Find before the work which options do not go together."""
     if band is not None:
@@ -35,6 +36,10 @@ def check_options(
     if to_folder:
         raise ValueError(
             "-o LOGDIR/ takes the curves of runs: leave out --aggregate, or write .csv"
+        )
+    if restarts == "segment":
+        raise ValueError(
+            "--aggregate counts each run once: leave out --restarts segment, or --aggregate"
         )
     if x not in (None, "step"):
         raise ValueError(f"--aggregate compares steps: leave out --x {x}, or --aggregate")

@@ -35,6 +35,21 @@ class Aggregated:
         """The highest count."""
         return max(int(one.statistics.count.max()) for one in self.aggregates)
 
+    def note(self) -> str | None:
+        """Say where the runs share too few steps to be compared."""
+        apart = [one for one in self.aggregates if 2 * np.sum(one.statistics.count < 2) > len(one)]
+        apart = [one for one in apart if one.runs > 1]
+        if not apart:
+            return None
+        one = apart[0]
+        alone = int(np.sum(one.statistics.count < 2))
+        others = f" (and {len(apart) - 1} more)" if len(apart) > 1 else ""
+        return (
+            f"note: {shown(one.run)}, {shown(one.tag)}{others}: at {alone:,} of {len(one):,} steps "
+            f"only one of {one.runs} runs is there; add --align WIDTH to compare them at the same "
+            "steps."
+        )
+
     def table(self, *, is_wide: bool = False) -> Table:
         """Return a row a group, tag and step, as `ewma.aggregate` does.
 
@@ -57,6 +72,10 @@ class Aggregated:
         note = f"{band_note(self.most_runs, self.band)}; {which} {smoothing_note(self.decay)}"
         save(draw(bands, note=note), file, kind)
 
+    def _in_order(self) -> list[Aggregate]:
+        """Return the groups as a person counts."""
+        return sorted(self.aggregates, key=lambda one: (natural(one.run), natural(one.tag)))
+
     def summary_table(self, *, is_narrow: bool = False) -> SummaryTable:
         """Return a table for the terminal, a line a group and tag; narrow, without the lowest."""
         from rich import box
@@ -69,7 +88,7 @@ class Aggregated:
         headings = ("count", "steps", "mean", "std", "lowest", "at step")
         for heading in headings[:4] if is_narrow else headings:
             table.add_column(heading, justify="right", no_wrap=True)
-        for one in self.aggregates:
+        for one in self._in_order():
             cells = _summary(one)
             table.add_row(*(Text(shown(cell)) for cell in cells[: len(table.columns)]))
         table.caption = "count: the most runs at a step; mean, std: at the last step"
@@ -81,7 +100,7 @@ class Aggregated:
     def summary_lines(self) -> str:
         """Return the table's content for a narrow terminal: text that breaks anywhere."""
         lines = []
-        for one in self.aggregates:
+        for one in self._in_order():
             run, tag, count, steps, mean, std, lowest, at = map(shown, _summary(one))
             lines.append(
                 f"{run} {tag}: up to {count} run{'' if count == '1' else 's'}, steps {steps}, last "

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PurePath
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +76,7 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
 
     def report(problem: Problem) -> None:
         line = line_of(problem)
-        chart.say(line_of(replace(problem, path=os.path.basename(problem.path))))  # noqa: PTH119
+        chart.say(line_of(replace(problem, path=_near(problem.path))))
         if sys.stderr is not None and sys.stderr.isatty():
             said.append(line)  # it would tear the chart
         else:
@@ -96,6 +97,12 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
         console.print(chart)
         for line in said:
             say(line)
+
+
+def _near(path: str) -> str:
+    """Return what tells a path from others: of a file its folder too, as runs' have one name."""
+    parts = PurePath(path).parts
+    return "/".join(parts[-2:] if "tfevents" in parts[-1] else parts[-1:])
 
 
 def _draw(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rich.text import Text
 
 from ewma._braille import Canvas
+from ewma._natural_order import natural
 from ewma._thin import thin
 from ewma._ticks import tick_labels, ticks
 from ewma.tensorboard._problems import shown
@@ -100,16 +101,16 @@ class LiveChart:
             yield line
 
     def _lines(self, width: int, height: int, notes: list[Text], colours: bool) -> list[Text]:
-        runs = sorted(sorted(self._begun, key=self._begun.__getitem__)[-_RUNS:])
+        latest = sorted(self._begun, key=self._begun.__getitem__)[-_RUNS:]
+        runs = sorted(latest, key=natural)
         head = [self._head(width)]
         if not runs:
             return [*head, Text("waiting for scalars", style="dim"), *notes]
         legend = _legend(runs, width) if len(runs) > 1 else []
         if height - len(head) - len(legend) - len(notes) >= _HEIGHT:
             head += legend
-        tags = sorted(
-            tag for tag, curves in self._curves.items() if not curves.keys().isdisjoint(runs)
-        )
+        drawn = [tag for tag, curves in self._curves.items() if not curves.keys().isdisjoint(runs)]
+        tags = sorted(drawn, key=natural)
         columns, rows = _grid(len(tags), width, height - len(head) - len(notes))
         if len(tags) > columns * rows or len(self._begun) > len(runs):
             notes.insert(0, self._left_out(tags, columns * rows, runs))

@@ -97,6 +97,8 @@ class Output:
         parent = self.path.parent
         if not parent.is_dir():
             raise ValueError(f"-o {self}: there is no folder {shown(str(parent))}; make it")
+        if self.path.exists() and not self.path.is_file():
+            raise ValueError(f"-o {self}: this is a device or a pipe; name a file, or use >{self}")
         if self.path.exists() and not replace:
             raise self._exists()
 

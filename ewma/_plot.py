@@ -216,15 +216,20 @@ def scalar_x(
     if kind == "step":
         return list(steps), "step"
     believed = [np.where((t > EARLIEST) & (t < LATEST), t, np.nan) for t in wall_times]
+    gone = int(sum(np.isnan(t).sum() for t in believed))
+    points = "point has" if gone == 1 else "points have"
+    note = f"; {gone:,} {points} no time that can be" if gone else ""
     if kind == "wall":
         # as whole microseconds, which a double holds up to the year 2255; NaN becomes NaT
-        return [(t * 1e6).round().astype("datetime64[us]") for t in believed], "wall time (UTC)"
+        return [
+            (t * 1e6).round().astype("datetime64[us]") for t in believed
+        ], f"wall time (UTC){note}"
     starts: dict[str, float] = {}
     for run, times in zip(runs, believed, strict=True):
         starts[run] = np.fmin.reduce(times, initial=starts.get(run, np.inf))
     elapsed = [times - starts[run] for run, times in zip(runs, believed, strict=True)]
     xs, unit = _in_unit(elapsed)
-    return xs, f"time since start ({unit})"
+    return xs, f"time since start ({unit}){note}"
 
 
 def _in_unit(elapsed: Sequence[NDArray[np.float64]]) -> tuple[list[NDArray[Any]], str]:

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from ewma._aggregate_command import aggregate_columns, check_options
 from ewma._bands import band_from
 from ewma._decay import beta_from
-from ewma._event_output import name_after_folder, write_runs
+from ewma._event_output import name_as_folders, write_runs
 from ewma._output import SUFFIXES, Output, Report, check_wide
 from ewma._progress_bar import ProgressBar
 from ewma._smooth_scalars import choose_betas, smooth_columns
@@ -292,6 +292,7 @@ def main(
             x=x,
             list_only=list_only,
             to_folder=to_folder,
+            restarts=restarts,
         )
         if is_wide:
             check_wide(output, list_only=list_only)
@@ -313,7 +314,7 @@ def main(
         to_stdout(lambda file: file.write(series_list(columns).encode()))
         sys.exit(exit_code)
     if to_folder:
-        name_after_folder(columns, paths)
+        name_as_folders(columns, paths)
     decay = given or {"beta": beta}
     report: Report
     if over is None:
@@ -328,6 +329,8 @@ def main(
             report = aggregate_columns(columns, beta, decay, over, align, smoothing, width)
         except ValueError as error:
             refuse(f"{error}.")
+        if (note := report.note()) is not None:
+            say(note)
     if output is None:
         _show(report, is_wide=is_wide)
     else:
@@ -393,6 +396,11 @@ def _load(
     smoothed_too: bool,
 ) -> tuple[int, ScalarColumns]:
     """Return the exit code so far and the columns; say on stderr what was wrong."""
+    if any(map(is_url, paths)):
+        import logging
+
+        # What libraries of clouds log, before the error that follows, is for programmers.
+        logging.getLogger().addHandler(logging.NullHandler())
     try:
         with ProgressBar() as progress:
             columns, problems = load_scalars(

@@ -73,6 +73,11 @@ class Smoothed:
         note = smoothing_note(self.decay, self.betas) + curve_band_note(self.band)
         save(draw(curves, x_label=label, note=note), file, kind)
 
+    def _in_order(self) -> list[tuple[int, tuple[str, str, Rows]]]:
+        """Return the series, and each one's number, as a person counts."""
+        numbered = enumerate(self.columns.series())
+        return sorted(numbered, key=lambda one: (natural(one[1][0]), natural(one[1][1])))
+
     def summary_table(self, *, is_narrow: bool = False) -> SummaryTable:
         """Return a table for the terminal, a line a run and tag; narrow, without the lowest."""
         from rich import box
@@ -87,7 +92,7 @@ class Smoothed:
             table.add_column(heading, justify="right", no_wrap=True)
         if self.betas is not None:
             table.add_column("beta", justify="right", no_wrap=True)
-        for i, (run, tag, rows) in enumerate(self.columns.series()):
+        for i, (run, tag, rows) in self._in_order():
             s = _summary(self, rows)
             steps = f"{s.first_step}..{s.last_step}"
             cells = [run, tag, s.points, steps, s.last, s.smoothed]
@@ -106,7 +111,7 @@ class Smoothed:
     def summary_lines(self) -> str:
         """Return the table's content for a narrow terminal: text that breaks anywhere."""
         lines = []
-        for i, (run, tag, rows) in enumerate(self.columns.series()):
+        for i, (run, tag, rows) in self._in_order():
             s = _summary(self, rows)
             lines.append(
                 f"{shown(run)} {shown(tag)}: {s.points} point{'' if s.points == '1' else 's'}, "

@@ -116,11 +116,13 @@ class TestDuplicates:
         assert ewma.aggregate(scalars)["mean"].tolist() == [5, 3]
         assert ewma.aggregate(scalars)["count"].tolist() == [2, 2]
 
-    def test_so_do_its_versions(self):
-        scalars = frame(*curve("a", [1, 5, 2], [0, 1, 1]), *curve("b", [7, 4])).assign(
-            segment=[0, 0, 1, 0, 0]
-        )
-        assert ewma.aggregate(scalars)["mean"].tolist() == [4, 3.75]
+    def test_versions_do_not(self):
+        scalars = frame(*curve("a", [1, 5, 2], [0, 1, 1]), *curve("b", [7, 4]))
+        with pytest.raises(
+            ValueError, match=r"one version of each run.* received segments up to 1"
+        ):
+            ewma.aggregate(scalars.assign(segment=[0, 0, 1, 0, 0]))
+        assert ewma.aggregate(scalars.assign(segment=0))["mean"].tolist() == [4, 3.75]
 
 
 class TestOver:
@@ -162,6 +164,10 @@ class TestOver:
         assert ewma.aggregate(frame(*curve("a", [1, 2])), "seed")["run"].tolist() == ["a", "a"]
 
 
+def line_to(step):
+    return pd.DataFrame({"run": "a", "tag": "x", "step": [0.0, step], "value": [0.0, 1.0]})
+
+
 class TestAlign:
     def test_step_width(self):
         scalars = frame(*curve("a", [0, 10], [0, 10]), *curve("b", [6, 8], [3, 5]))
@@ -197,6 +203,18 @@ class TestAlign:
             ("*", "loss", 0, 2, NAN, 2, 2, 1)
         ]
         assert len(ewma.aggregate(frame(*curve("a", [1, 3], [1, 2])), align=align)) == 0
+
+    @pytest.mark.parametrize("width", [0.1, 0.2, 0.3, 0.7, 1 / 3, 1e-3])
+    def test_width_that_is_no_binary_fraction(self, width):
+        for last in range(1, 60):
+            points = line_to(last * width)
+            steps = ewma.aggregate(points, align=width)["step"].tolist()
+            assert len(steps) == last + 1
+
+            assert steps == pytest.approx([k * width for k in range(last + 1)], rel=1e-15)
+        if width == 0.1:
+            steps = ewma.aggregate(line_to(100.0), align=width)["step"].tolist()
+            assert steps == [k / 10 for k in range(1001)]  # and not 0.30000000000000004
 
     def test_steps_beyond_all_integers(self):
         points = pd.DataFrame({"run": "a", "tag": "x", "step": [1e300, 2e300], "value": [1.0, 2.0]})

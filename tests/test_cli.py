@@ -565,7 +565,7 @@ class TestBadInput:
     @pytest.mark.parametrize("paths", [["empty.tfevents"], ["empty.tfevents", "text.tfevents"]])
     def test_no_scalars(self, folder, paths):
         write("empty.tfevents", event_file())
-        write("text.tfevents", event_file(integer(2, 1) + message(5, b"")))
+        write("text.tfevents", event_file(integer(2, 1) + message(5, b""), begun=2.0))
         assert refused(*paths) == f"{', '.join(paths)}: there are no scalars in it."
 
     def test_only_bad(self, folder):

@@ -190,12 +190,13 @@ class TestAggregate:
             (("--band", "2"), "--band is for pictures: add -o FILE.png"),
             ((*OVER, "--band", "std"), "--band is for pictures: add -o FILE.png"),
             ((*OVER, "--list"), "--list shows the runs there are: leave out --aggregate"),
+            ((*OVER, "--restarts", "segment"), "--aggregate counts each run once: leave out"),
             ((*OVER, "--x", "wall", "-o", "x.png"), "--aggregate compares steps: leave out --x"),
             ((*OVER, "--align", "0"), "--align must be a step width above 0; received 0.0"),
             ((*OVER, "--align", "nan"), "--align must be a step width or an array of steps"),
             (
                 (*OVER, "--align", "1e-9"),
-                "--aggregate: run '=y/seed_1', tag 'loss': align=1e-09 would make 1,000,000,000 ",
+                "--aggregate: run '=y/seed_1', tag 'loss': align=1e-09 would make 1,000,000,001 ",
             ),
             (("--aggregate", "seed_"), "--aggregate: over must be 'run' or a regular expression"),
             (("--aggregate", "("), "--aggregate: over must be 'run', a regular expression"),
@@ -206,6 +207,21 @@ class TestAggregate:
         assert (result.code, result.out) == (2, "")
         assert result.err.startswith(f"ewma-smooth: error: {message}")
         assert result.err.count("\n") == 1
+
+    def test_runs_that_share_few_steps(self, runs):
+        for seed in range(3):
+            path = runs / f"apart/{seed}/1.tfevents"
+            path.parent.mkdir(parents=True)
+            steps = range(0, 210, 7 + seed)
+            path.write_bytes(event_file(*(event(k, simple("loss", float(k))) for k in steps)))
+        result = call("apart", "--aggregate", "run")
+        shared = pd.read_csv(io.StringIO(result.out))["count"]
+        assert result.err == (
+            f"ewma-smooth: note: *, loss: at {(shared == 1).sum()} of {len(shared)} steps only one "
+            "of 3 runs is there; add --align WIDTH to compare them at the same steps.\n"
+        )
+        assert call("apart", "--aggregate", "run", "--align", "10").err == ""
+        assert call("apart", "--run", "1", "--aggregate", "run").err == ""
 
     def test_no_step_of_the_grid(self, runs):
         path = runs / "late/1.tfevents"

@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import os
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -313,3 +315,55 @@ class TestWide:
             "run,step,loss.mean,loss.std,loss.min,loss.max,loss.count",
             "*,0,4.5,0.7071067811865476,4.0,5.0,2",
         ]
+
+
+def test_names_of_what_is_behind_urls(logs):
+    with zipfile.ZipFile("logs.zip", "w") as archive:
+        for path in logs.rglob("*.tfevents"):
+            archive.write(path)
+    for number, (url, names) in enumerate(
+        {
+            "zip://logs/a/b::logs.zip": ["b.smoothed"],
+            "zip://logs/a::logs.zip": ["a.smoothed", "b.smoothed"],
+            "zip://logs/a/b/1.tfevents::logs.zip": ["b.smoothed"],
+        }.items()
+    ):
+        assert call(url, "-o", f"out{number}/").code == 0
+        assert here(f"out{number}") == [f"{name}/{FILE}" for name in names]
+    Path("one.zip").unlink(missing_ok=True)
+    with zipfile.ZipFile("one.zip", "w") as archive:
+        archive.write(logs / "a/b/1.tfevents", "1.tfevents")
+    assert call("zip://::one.zip", "-o", "whole/").code == 0
+    assert here("whole") == [f"one.smoothed/{FILE}"]
+
+
+def test_paths_that_share_no_folder(logs):
+    with zipfile.ZipFile("logs.zip", "w") as archive:
+        archive.write(logs / "a/b/1.tfevents")
+    assert call("zip://logs/a/b::logs.zip", "logs/a/b", "-o", "out/").code == 0
+    inside = logs.absolute().as_posix().strip("/")
+    assert here("out") == sorted(
+        [f"{inside}/a/b.smoothed/{FILE}", f"zip/logs/a/b/logs.zip.smoothed/{FILE}"]
+    )
+
+
+@posix
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_pipe_is_no_file(logs, options):
+    os.mkfifo("pipe.csv")
+    result = call("logs", "-o", "pipe.csv", *options)
+    assert (result.code, result.out) == (2, "")
+    assert "this is a device or a pipe; name a file" in result.err
+    assert Path("pipe.csv").is_fifo()
+
+
+def test_frames_that_are_none(tmp_path):
+    scalars = pd.DataFrame({"run": ["a"], "tag": ["x"], "step": [1], "wall_time": [0.0]})
+    with pytest.raises(TypeError, match=r"must be a pandas DataFrame.* received polars"):
+        ewma.write_scalars(pl.from_pandas(scalars.assign(value=1.0)), tmp_path)
+    with pytest.raises(ValueError, match="value must be real numbers in every row: could not"):
+        ewma.write_scalars(scalars.assign(value="x"), tmp_path)
+    with pytest.raises(TypeError, match=r"must be a pandas DataFrame.* received polars"):
+        ewma.aggregate(pl.from_pandas(scalars.assign(value=1.0)))
+    with pytest.raises(TypeError, match="patterns for a tag must be a str or several, not 3"):
+        ewma.read_scalars(tmp_path, tags=3)

@@ -230,7 +230,7 @@ class TestChart:
             == "4 of 30 tags (--tag chooses), 10 of 12 runs, the last to begin (--run)"
         )
         titles = [word for line in lines[2:-1] for word in line.split() if word.startswith("t")]
-        assert titles == ["t0", "t1", "t10", "t11"]
+        assert titles == ["t0", "t1", "t2", "t3"]
 
     def test_nothing_yet(self):
         lines = drawn(said=["warning: where?"])

@@ -245,9 +245,11 @@ class TestPicture:
 
 class TestSummary:
     def test_lines(self):
-        assert smoothed([4, 2, 6], ["loss", "acc"], ["r"], [5, 9, 7]).summary_lines() == (
-            "r loss: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
-            "r acc: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
+        # layer_2 before layer_10, though they are sorted as text
+        names = ["layer_10", "layer_2"]
+        assert smoothed([4, 2, 6], names, ["r"], [5, 9, 7]).summary_lines() == (
+            "r layer_2: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
+            "r layer_10: 3 points, steps 5 to 7, last 6, smoothed 3, lowest smoothed 1 at step 9\n"
         )
 
     def test_one_point(self):

@@ -18,6 +18,8 @@ class NameFilter:
 
     def __init__(self, what: str, patterns: Patterns) -> None:
         self._what = what
+        if not isinstance(patterns, str | Iterable | None):
+            raise TypeError(f"patterns for a {what} must be a str or several, not {patterns!r}")
         self._patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns or ())
         for pattern in self._patterns:
             if not isinstance(pattern, str):

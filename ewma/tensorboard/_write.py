@@ -96,6 +96,11 @@ def write_scalars(
     """
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64'; received {dtype!r}")
+    if not hasattr(frame, "iloc"):
+        raise TypeError(
+            "frame must be a pandas DataFrame, as smooth_scalars returns it; received "
+            f"{type(frame).__module__}.{type(frame).__name__}: convert it (frame.to_pandas())"
+        )
     if column is None:
         column = "smoothed" if "smoothed" in frame.columns else "value"
     missing = [name for name in (*_NEEDED, column) if name not in frame.columns]
@@ -150,7 +155,10 @@ def _real(column: pd.Series[Any], what: str) -> npt.NDArray[np.float64]:
             f"{column.name} must be {what}; received {column.dtype}: convert it "
             f"(frame['{column.name}'] = ...)"
         )
-    return column.to_numpy(np.float64, na_value=np.nan)
+    try:
+        return column.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{column.name} must be {what} in every row: {error}") from None
 
 
 def _whole(column: pd.Series[Any], dtype: type[T]) -> npt.NDArray[T]:
