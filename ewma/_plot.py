@@ -217,8 +217,8 @@ def scalar_x(
         return list(steps), "step"
     believed = [np.where((t > EARLIEST) & (t < LATEST), t, np.nan) for t in wall_times]
     gone = int(sum(np.isnan(t).sum() for t in believed))
-    points = "point has" if gone == 1 else "points have"
-    note = f"; {gone:,} {points} no time that can be" if gone else ""
+    points = "point" if gone == 1 else "points"
+    note = f"; left out: {gone:,} {points} with an impossible time" if gone else ""
     if kind == "wall":
         # as whole microseconds, which a double holds up to the year 2255; NaN becomes NaT
         return [

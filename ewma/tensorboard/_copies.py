@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Callable
 
 from ewma.tensorboard._files import EventFile, Run
@@ -11,6 +12,8 @@ from ewma.tensorboard._problems import NOTE, Problem, shown
 
 FIRST_RECORD = 40
 """Bytes. Two logs do not begin alike: these tell when they were written, to the microsecond."""
+_TIME = slice(13, 21)  # of them
+_EARLIEST = 1e8  # seconds since 1970: what is less is no time that a log tells
 # Of what two files have in common so much is compared at both ends.
 _COMPARED = 4096
 
@@ -51,7 +54,10 @@ def _without_copies(files: list[EventFile], report: Callable[[Problem], None]) -
 def first_record(path: str) -> bytes:
     """Return what a log begins with, by which two are told apart; nothing while it is shorter."""
     first = _bytes_at(path, 0, FIRST_RECORD)
-    return first if len(first) == FIRST_RECORD else b""
+    if len(first) < FIRST_RECORD:
+        return b""
+    (time,) = struct.unpack("<d", first[_TIME])
+    return first if time > _EARLIEST else b""
 
 
 def begins_with(path: str, other: str) -> bool:

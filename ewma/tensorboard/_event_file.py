@@ -16,6 +16,8 @@ from ewma.tensorboard._remote_file import RemoteFile
 Verify: TypeAlias = Literal["all", "scalars", "none"]
 """Of which records to compare the data's checksum."""
 
+# Protobuf's own limit.
+_LONGEST = 1 << 31
 # A shorter stretch is read sooner than gone over.
 _WORTH_A_SEEK = 1 << 15
 # After a stretch that was gone over there is often another one soon.
@@ -75,6 +77,8 @@ def read_event_file(
         report(_shrunk(path, max(before, done), shrunk_to))
     elif done == 0:
         report(Problem(path, None, "the file is empty; read it again later.", UNREADABLE))
+    elif not reader.stopped and reader.needed - max(left, 0) > _LONGEST:
+        report(_endless(path, reader.offset, reader.needed - max(left, 0)))
     elif not reader.stopped and reader.needed > 0:
         report(_cut_off(path, reader.offset, done + max(left, 0) - reader.offset))
 
@@ -153,6 +157,15 @@ def _shrunk(path: str, before: int, after: int) -> Problem:
         "found in it was read. Read again when nobody writes to it."
     )
     return Problem(path, None, message, DAMAGED)
+
+
+def _endless(path: str, offset: int, needed: int) -> Problem:
+    message = (
+        f"a record claims {needed:,} bytes beyond the end of the file, more than any event can "
+        "have, so that nothing after it can be found; everything before it was read. Copy the file "
+        "again from where it was written, if the rest matters."
+    )
+    return Problem(path, offset, message, DAMAGED)
 
 
 def _cut_off(path: str, offset: int, left_over: int) -> Problem:

@@ -132,13 +132,20 @@ def test_several_kinds_come_in_the_order_of_the_file(read):
     assert offsets == sorted(offsets)
 
 
-@pytest.mark.parametrize("length", [2**31, 2**40, 2**63, 2**64 - 1])
-def test_length_beyond_the_file(read, length):
-    got, problems = read(FIRST + POINT + header(length) + bytes(1000))
+def test_length_beyond_the_file(read):
+    got, problems = read(FIRST + POINT + header(2**30) + bytes(1000))
     assert len(got) == 1
     (problem,) = problems
     assert (problem.offset, problem.exit_code) == (len(FIRST + POINT), WARNING)
     assert "1012 bytes are left over" in problem.message
+
+
+@pytest.mark.parametrize("length", [2**32, 2**40, 2**63, 2**64 - 1])
+def test_length_that_no_event_has(read, length):
+    got, (problem,) = read(FIRST + POINT + header(length) + bytes(1000))
+    assert len(got) == 1
+    assert (problem.offset, problem.exit_code) == (len(FIRST + POINT), DAMAGED)
+    assert "beyond the end of the file, more than any event can have" in problem.message
 
 
 def test_length_beyond_the_file_is_not_read(tmp_path):
@@ -150,7 +157,8 @@ def test_length_beyond_the_file_is_not_read(tmp_path):
         file.truncate(size)
     columns, (problem,) = load_scalars(path)
     assert len(columns) == 1
-    assert f"{size - len(FIRST + POINT)} bytes are left over" in problem.message
+    beyond = len(FIRST + POINT + header(2**45)) + 2**45 + 4 - size
+    assert f"a record claims {beyond:,} bytes beyond the end of the file" in problem.message
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n" + bytes(50), b"step,value\n" * 9, bytes(99)])
@@ -210,8 +218,8 @@ def test_error_while_reading_keeps_what_was_read(tmp_path, monkeypatch):
         def __exit__(self, *_):
             self._file.close()
 
-        def fileno(self):
-            return self._file.fileno()
+        def __getattr__(self, name):
+            return getattr(self._file, name)
 
         def readinto(self, buffer):
             self._chunks += 1

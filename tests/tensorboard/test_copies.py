@@ -30,9 +30,16 @@ def test_is_left_out(tmp_path, fetched, there, new):
     assert len(ewma.read_scalars(tmp_path, restarts="keep")) == max(there, new)
 
 
+def test_logs_that_tell_no_time_are_none(tmp_path):
+    for number in range(2):
+        path = tmp_path / f"{NAME}.{number}"
+        path.write_bytes(event_file(*curve("loss", range(9)), begun=0.0))
+    assert len(ewma.read_scalars(tmp_path, restarts="keep")) == 18
+
+
 def test_another_log_is_none(tmp_path):
     (tmp_path / f"{NAME}.1").write_bytes(LOG)
-    (tmp_path / f"{NAME}.2").write_bytes(event_file(*curve("loss", range(100)), begun=1.0))
+    (tmp_path / f"{NAME}.2").write_bytes(event_file(*curve("loss", range(100)), begun=1.6e9))
     (tmp_path / f"{NAME}.3").write_bytes(LOG[:10])  # too short to tell
     fork = event_file(*curve("loss", [*range(200), *[-1] * 50]))
     (tmp_path / f"{NAME}.4").write_bytes(fork)  # goes on in another way

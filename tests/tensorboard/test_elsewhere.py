@@ -92,7 +92,7 @@ def tree(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     files = {
         "a1/1.tfevents": event_file(*curve("loss", range(300))),
-        "a1/2.tfevents": event_file(*curve("loss", range(20))),
+        "a1/2.tfevents": event_file(*curve("loss", range(20)), begun=2.0),
         "a2/tfevents.1": POINTS[:-3],
         "a2/tfevents.profile-empty": b"",
         "a2/notes.txt": b"no event file",
