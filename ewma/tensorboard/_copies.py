@@ -14,6 +14,8 @@ FIRST_RECORD = 40
 """Bytes. Two logs do not begin alike: these tell when they were written, to the microsecond."""
 _TIME = slice(13, 21)  # of them
 _EARLIEST = 1e8  # seconds since 1970: what is less is no time that a log tells
+# Fewer bytes, a few records, may be alike without being a copy.
+_TELLING = 512
 # Of what two files have in common so much is compared at both ends.
 _COMPARED = 4096
 
@@ -41,7 +43,7 @@ def _without_copies(files: list[EventFile], report: Callable[[Problem], None]) -
         group.sort(key=lambda file: -file.size)
         for place, file in enumerate(group):
             longer = next((f for f in group[:place] if begins_with(f.path, file.path)), None)
-            if longer is not None:
+            if longer is not None and file.size >= _TELLING:
                 copies.add(file.path)
                 message = (
                     f"left out, as {shown(os.path.basename(longer.path))} begins with all of it: "  # noqa: PTH119
