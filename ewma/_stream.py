@@ -74,7 +74,8 @@ class EMA(_core.Stream):
     Where the later of two stretches ends in a gap over which all but 2^-768 of its weight fades
     (``ignore_na=False``), the sum's mean is that of the later one until the next sample.
 
-    An EMA is not for two threads at once.
+    It has the mean alone, each sample weighing the same: ``weighting="time"``, `var` and `std` are
+    of whole series. An EMA is not for two threads at once.
 
     Examples
     --------

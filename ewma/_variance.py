@@ -43,7 +43,8 @@ def var(
     beta to the power of its age, times a factor that makes it right on average for samples that
     are independent; with ``bias=True`` without that factor. With times and more than 512 halflives
     since the sample before, nothing may be left of the past: the variance is then that of one
-    sample, which without bias is NaN; from 866 halflives on it always is.
+    sample, which without bias is NaN; from 866 halflives on it always is. The result has the
+    samples' dtype: a variance above 65504 is infinite in float16, where the deviation is not.
 
     Parameters
     ----------

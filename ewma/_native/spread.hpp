@@ -28,12 +28,13 @@ struct Moments {
 };
 
 // Distances round by as much as the farthest of them. Where the variance is less than this part of
-// the largest change's square, that would show: what lies so far off may be forgotten by then.
-constexpr double kVisible = 0x1p-20;
+// the sum of the changes' squares, that would show: what lies so far off may be forgotten by then.
+constexpr double kVisible = 0x1p-27;
 
 // Writes the variances, or their roots, after each of kBlock samples to y, and returns whether all
-// digits of them hold; if not, the state is as before. kSteady: the weight has stopped growing.
-// Before it the weight must be at least 2: what it is less than that, q loses.
+// digits of them hold; if not, as where a sample is missing or too large, the state is as before.
+// kSteady: the weight has stopped growing. Before it the weight must be at least 2: what it is less
+// than that, q loses.
 template <bool kSteady, bool kRoot>
 bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments& state,
                        double* y) {
@@ -48,7 +49,7 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
   const Lanes steady_factor =
       all_lanes(bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta));
   Scan sums(powers), spreads(powers);
-  Lanes before = all_lanes(state.rest), most = {}, minus_least = all_lanes(-kLargest);
+  Lanes before = all_lanes(state.rest), squares_sum = {}, minus_least = all_lanes(-kLargest);
   for (int j = 0; j < kBlock; j += kLanes) {
     const Lanes power = powers.powers(j + 1);
     const Lanes distance = load(x + j) - mean;
@@ -67,11 +68,13 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
       factor = w_j / (w_j * w_j - q_j);
     }
     const Lanes variance = spread_j * factor;
-    most = larger(most, square);
+    squares_sum = squares_sum + square;
     minus_least = larger(minus_least, -variance);
     store(y + j, kRoot ? root(variance) : variance);
   }
-  if (kVisible * largest_lane(most) > -largest_lane(minus_least)) return false;
+  const double all_squares = total(squares_sum);  // which is NaN where a sample is
+  if (!(all_squares <= kScaledLimit)) return false;
+  if (kVisible * all_squares > -largest_lane(minus_least)) return false;
   const double power = powers.power(kBlock).hi, sum = powers.sum(kBlock).hi;
   const double u_end = power * (state.weight * state.rest) + sums.last();
   if (!kSteady) {

@@ -40,7 +40,7 @@ class Statistics {
   void run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     Block block;
     if (powers_ != nullptr) {
-      if (n == kRows && takes_whole_blocks() && total_magnitude(x, n) <= kScaledLimit) {
+      if (n == kRows && takes_whole_blocks()) {
         x = apart(x, y, n, block);
         if (whole_block(x, y)) return;
       }
@@ -238,12 +238,20 @@ class Statistics {
         const Lanes from_mean = reference + load(mean + i + 1);
         return where_below(keep, all_lanes(0.5), from_sample, from_mean);
       };
+      Lanes farthest = {}, minus_nearest = all_lanes(-kLargest);
       std::size_t i = 0;
-      for (; i + kLanes <= n; i += kLanes) store(y + i, mean_of(i, load(x + i), load(a + i)));
+      for (; i + kLanes <= n; i += kLanes) {
+        const Lanes x_i = load(x + i), y_i = mean_of(i, x_i, load(a + i));
+        farthest = larger_magnitude(farthest, load(distance + i));
+        minus_nearest = larger(minus_nearest, -larger_magnitude(magnitude(x_i), y_i));
+        store(y + i, y_i);
+      }
       if (const int rest = static_cast<int>(n - i); rest > 0) {
         store_first(y + i, mean_of(i, load_first(x + i, rest), load_first(a + i, rest)), rest);
       }
-      if (largest(distance, n) * kVisibleDistance > least(x, y, n)) return false;
+      const double far = larger(largest_lane(farthest), largest(distance + i, n - i));
+      const double near = smaller(-largest_lane(minus_nearest), least(x + i, y + i, n - i));
+      if (far * kVisibleDistance > near) return false;
     } else {
       for (std::size_t i = 0; i < n; ++i) path.change[i] = distance[i] - mean[i];
       if (!spread(a, b, n, path, y)) return false;
@@ -287,7 +295,7 @@ class Statistics {
     }
     if constexpr (!kExact) {
       for (std::size_t i = 0; i < n; ++i) y[i] = spreads[i] * path.inverse[i + 1];
-      if (largest(squares, n) * kVisible > least(y, y, n)) return false;
+      if (total_magnitude(squares, n) * kVisible > least(y, y, n)) return false;
     }
     state_.spread = spread, state_.pairs = pair;
     if (request_->bias) {

@@ -139,7 +139,6 @@ class Stretch {
     double largest_own;  // the same on the way, of a few
     double widest;       // how far the means leave r, of all or of a few
     double last;         // the last mean
-    double nearest;      // the least |mean| of a few; of doubles it is not asked for
     Distances distances;
   };
 
@@ -168,18 +167,14 @@ class Stretch {
       if (to == y) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
-    const auto smooth_all = [&] {
-      return polish() ? smooth<true, true>(from, means, to, width, fill, mean_before)
-             : powers_.beta < kEachBelow
-                 ? smooth<false, true>(from, means, to, width, fill, mean_before)
-                 : smooth<false, false>(from, means, to, width, fill, mean_before);
-    };
-    Taken taken = smooth_all();
-    if (!kExact && kVisibleInFloats * std::fabs(r_) > taken.nearest) {
+    const Taken taken = polish() ? smooth<true, true>(from, means, to, width, fill, mean_before)
+                        : powers_.beta < kEachBelow
+                            ? smooth<false, true>(from, means, to, width, fill, mean_before)
+                            : smooth<false, false>(from, means, to, width, fill, mean_before);
+    if (!kExact && r_ != 0.0 && reference_shows(taken.distances, to, width)) {
       if (!first) return false;
       set_reference(0.0);
-      from = fill_up();
-      taken = smooth_all();
+      return block(x, y, size, true);
     }
     const Distances& distance = taken.distances;
     // One comparison for all: NaN, infinity, and too large for this scale.
@@ -203,6 +198,17 @@ class Stretch {
     }
     if (to == filled) std::memcpy(y, filled + fill, size * sizeof(T));
     return true;
+  }
+
+  // Whether a float shows what is rounded because the reference is so large: no mean is near to 0
+  // unless samples are as far from the reference.
+  bool reference_shows(const Distances& distance, const T* means, int width) const {
+    if (distance.sum < 0.5 * std::fabs(r_)) return false;
+    Lanes minus_nearest = all_lanes(-kLargest);
+    for (int j = 0; j < width; j += kLanes) {
+      minus_nearest = larger(minus_nearest, -magnitude(load(means + j)));
+    }
+    return kVisibleInFloats * std::fabs(r_) > -largest_lane(minus_nearest) * scale_.in;
   }
 
   bool is_wide(const Taken& taken, int size) const {
@@ -278,7 +284,7 @@ class Stretch {
     const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
     Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
-          farthest = {}, minus_nearest = all_lanes(-kLargest);
+          farthest = {};
     Scan scan(powers);
     for (int i = 0; i < width; i += kSampled) {
       Lanes distance = {}, own = {}, change = {};
@@ -309,13 +315,15 @@ class Stretch {
         }
       }
       farthest = larger(farthest, distance);
-      if constexpr (!kExact) minus_nearest = larger(minus_nearest, -magnitude(mean));
       if constexpr (kExact) largest_own = larger_magnitude(largest_own, own);
       if constexpr (kExact && !kEach) widest = larger_magnitude(widest, change);
     }
     const double in_means = kSteady ? powers.alpha : 1.0;
-    return {scan.last(),      largest_lane(largest_own),    in_means * largest_lane(widest),
-            mean[kLanes - 1], -largest_lane(minus_nearest), {total(sum), largest_lane(farthest)}};
+    return {scan.last(),
+            largest_lane(largest_own),
+            in_means * largest_lane(widest),
+            mean[kLanes - 1],
+            {total(sum), largest_lane(farthest)}};
   }
 
   // Means that go as far as the samples reach round by a few ulp on the way. By how much a mean
