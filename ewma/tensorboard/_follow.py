@@ -123,11 +123,18 @@ class Follower:
         for path, tail in missing.items():
             if os.path.lexists(path):
                 self._tails[path] = tail
-            else:
-                if not tail.is_new:
-                    gone.append(path)
+            elif not tail.is_new and not self._goes_on_in_copy(tail):
+                gone.append(path)
         if gone:
             self._report(_gone(gone))
+
+    def _goes_on_in_copy(self, tail: Tail) -> bool:
+        """Follow a file that is gone in the copy of it that was left out, if there is one."""
+        for path, other in self._tails.items():
+            if other.is_new and other.run == tail.run and tail.goes_on_at(path):
+                self._tails[path] = tail
+                return True
+        return False
 
     def _leave_out_smoothed(self, files: Sequence[Found]) -> list[Found]:
         """Leave out what `write_scalars` has made of runs that are followed, and say so once."""

@@ -163,15 +163,17 @@ class Tail:
 
     def goes_on_in(self, found: Found) -> bool:
         """Return whether this file has been given another name, and follow it there if so."""
-        if not self._mark or found.identity != self.identity:
-            return False
+        return bool(self._mark) and found.identity == self.identity and self.goes_on_at(found.path)
+
+    def goes_on_at(self, path: str) -> bool:
+        """Return whether what was read of this file is in another one, and follow that if so."""
         try:
-            with _open(found.path) as file:
+            with _open(path) as file:
                 if not self._is_same(file):
                     return False
         except OSError:
             return False
-        self.path = found.path
+        self.path, self.seen = path, None
         return True
 
     def read(

@@ -79,3 +79,19 @@ def test_both_are_there_when_following_begins(tmp_path):
     points += looker.look()
     points += looker.look()
     assert [point.step for point in points] == list(range(201))
+
+
+def test_the_copy_stays_and_the_log_goes(tmp_path):
+    path, copy = tmp_path / NAME, tmp_path / f"{NAME}.moved"
+    path.write_bytes(cut(100))
+    looker = Looker(tmp_path)
+    points = looker.look()
+    copy.write_bytes(cut(100))
+    points += looker.look()
+    path.unlink()
+    for count in (100, 150):
+        copy.write_bytes(cut(count))
+        points += looker.look()
+        points += looker.look()
+        assert [point.step for point in points] == list(range(count))
+    assert looker.said == []
