@@ -325,8 +325,7 @@ def _multiples(width: float, low: float, high: float) -> npt.NDArray[Any]:
     decimals = -int(Decimal(repr(width)).as_tuple().exponent)
     if 0 < decimals < _DIGITS:
         multiples = np.round(multiples, decimals)
-    inside: npt.NDArray[Any] = np.clip(multiples, low, high)
-    return inside
+    return multiples
 
 
 def _floor(quotient: float) -> float:

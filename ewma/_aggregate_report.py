@@ -36,16 +36,15 @@ class Aggregated:
         return max(int(one.statistics.count.max()) for one in self.aggregates)
 
     def note(self) -> str | None:
-        """Say where the runs share too few steps to be compared."""
-        apart = [one for one in self.aggregates if 2 * np.sum(one.statistics.count < 2) > len(one)]
-        apart = [one for one in apart if one.runs > 1]
+        """Say where the runs share too few steps to be compared without a grid."""
+        apart = [(one, *_alone(one)) for one in self.aggregates if one.runs > 1]
+        apart = [(one, alone, steps) for one, alone, steps in apart if 2 * alone > steps]
         if not apart:
             return None
-        one = apart[0]
-        alone = int(np.sum(one.statistics.count < 2))
+        one, alone, steps = apart[0]
         others = f" (and {len(apart) - 1} more)" if len(apart) > 1 else ""
         return (
-            f"note: {shown(one.run)}, {shown(one.tag)}{others}: at {alone:,} of {len(one):,} steps "
+            f"note: {shown(one.run)}, {shown(one.tag)}{others}: at {alone:,} of {steps:,} steps "
             f"only one of {one.runs} runs is there; add --align WIDTH to compare them at the same "
             "steps."
         )
@@ -107,6 +106,15 @@ class Aggregated:
                 f"mean {mean}, std {std}, lowest mean {lowest} at step {at}"
             )
         return "\n".join(lines) + "\n"
+
+
+def _alone(one: Aggregate) -> tuple[int, int]:
+    """Return at how many steps a single run is there, and of how many, before others have ended."""
+    shared = np.flatnonzero(one.statistics.count > 1)
+    count = (
+        one.statistics.count[shared[0] : shared[-1] + 1] if len(shared) else one.statistics.count
+    )
+    return int(np.sum(count < 2)), len(count)
 
 
 def _summary(one: Aggregate) -> tuple[str, ...]:

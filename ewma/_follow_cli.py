@@ -101,7 +101,7 @@ def follow_on_terminal(start: Start, title: str, note: str, console: Console) ->
 
 def _near(path: str) -> str:
     """Return what tells a path from others: of a file its folder too, as runs' have one name."""
-    parts = PurePath(path).parts
+    parts = PurePath(path).parts or (path,)
     return "/".join(parts[-2:] if "tfevents" in parts[-1] else parts[-1:])
 
 

@@ -318,11 +318,15 @@ class EMA(_core.Stream):
                 if len(ema._states) != math.prod(ema._shape):
                     raise ValueError("its columns do not fit its shape")
                 counts = [ema._rows, *state["columns"]["count"], *state["columns"]["weight"]]
-                if min(counts) < 0 or not all(isinstance(flag, bool) for flag in flags.values()):
+                if not all(count >= 0 for count in counts) or not all(
+                    isinstance(flag, bool) for flag in flags.values()
+                ):
                     raise ValueError("a count or a weight is negative, or a flag is no bool")
                 if state["times"] is not None:
                     ema._clock = _Clock(**state["times"])
                     _KINDS[ema._clock.kind]
+                    if not ema._clock.first <= ema._clock.last:
+                        raise ValueError("its times end before they begin")
                 ema._plain = ema._plain and not ema._shape and ema._clock is None
                 return ema
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

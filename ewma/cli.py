@@ -329,7 +329,7 @@ def main(
             report = aggregate_columns(columns, beta, decay, over, align, smoothing, width)
         except ValueError as error:
             refuse(f"{error}.")
-        if (note := report.note()) is not None:
+        if align is None and (note := report.note()) is not None:
             say(note)
     if output is None:
         _show(report, is_wide=is_wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Iterable
@@ -167,7 +168,8 @@ class SmoothedMetrics(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         self._check_named(logs)
         wanted = {name: value for name, value in logs.items() if self.smooths(name)}
-        numbers = {name: float(value) for name, value in wanted.items() if _is_number(value)}
+        found = {name: _number(value) for name, value in wanted.items()}
+        numbers = {name: number for name, number in found.items() if number is not None}
         self._say_left_out({name: wanted[name] for name in wanted.keys() - numbers})
         smoothed = {
             PREFIX + name: self._mean(name)
@@ -217,8 +219,14 @@ class SmoothedMetrics(keras.callbacks.Callback):
         self._left_out.update(values)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
+def _number(value: Any) -> float | None:
+    """Return a number, also one in an array or tensor without axes, as a float."""
+    if isinstance(value, Real):
+        return float(value)
+    if getattr(value, "shape", None) == () and not np.iscomplexobj(value):
+        with contextlib.suppress(TypeError, ValueError):
+            return float(value)
+    return None
 
 
 def _described(value: Any) -> str:

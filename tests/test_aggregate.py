@@ -216,6 +216,18 @@ class TestAlign:
             steps = ewma.aggregate(line_to(100.0), align=width)["step"].tolist()
             assert steps == [k / 10 for k in range(1001)]  # and not 0.30000000000000004
 
+    def test_runs_meet_on_the_grid(self):
+        sums = np.cumsum([0.1] * 8)  # which ends at 0.7999999999999999
+        points = pd.concat(
+            [
+                pd.DataFrame({"run": "a", "tag": "x", "step": sums, "value": 1.0}),
+                pd.DataFrame({"run": "b", "tag": "x", "step": [0.0, 0.5, 1.0], "value": 1.0}),
+            ]
+        )
+        groups = ewma.aggregate(points, align=0.1)
+        assert groups["step"].tolist() == [k / 10 for k in range(11)]
+        assert groups["count"].tolist() == [1, *[2] * 8, 1, 1]
+
     def test_steps_beyond_all_integers(self):
         points = pd.DataFrame({"run": "a", "tag": "x", "step": [1e300, 2e300], "value": [1.0, 2.0]})
         for width in (1e300, 10**300):

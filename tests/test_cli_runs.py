@@ -215,13 +215,19 @@ class TestAggregate:
             steps = range(0, 210, 7 + seed)
             path.write_bytes(event_file(*(event(k, simple("loss", float(k))) for k in steps)))
         result = call("apart", "--aggregate", "run")
-        shared = pd.read_csv(io.StringIO(result.out))["count"]
+        counts = pd.read_csv(io.StringIO(result.out))["count"].to_numpy()
+        shared = np.flatnonzero(counts > 1)
+        counts = counts[shared[0] : shared[-1] + 1]  # before and after, runs are alone
         assert result.err == (
-            f"ewma-smooth: note: *, loss: at {(shared == 1).sum()} of {len(shared)} steps only one "
+            f"ewma-smooth: note: *, loss: at {(counts == 1).sum()} of {len(counts)} steps only one "
             "of 3 runs is there; add --align WIDTH to compare them at the same steps.\n"
         )
         assert call("apart", "--aggregate", "run", "--align", "10").err == ""
         assert call("apart", "--run", "1", "--aggregate", "run").err == ""
+        path = runs / "apart/short/1.tfevents"  # as the first one, but that it ends soon
+        path.parent.mkdir()
+        path.write_bytes(event_file(*(event(k, simple("loss", 0.0)) for k in range(0, 21, 7))))
+        assert call("apart", "--run", "0", "--run", "short", "--aggregate", "run").err == ""
 
     def test_no_step_of_the_grid(self, runs):
         path = runs / "late/1.tfevents"

@@ -310,9 +310,13 @@ def test_float32_is_computed_in_float64(level, beta):
     x[:3] = level
     x[300:302] = -level
     x = x.astype(np.float32)
-    exact = smooth(x.astype(np.float64), beta)
+    weight, mean, exact = np.longdouble(0), np.longdouble(0), []
+    for sample in x.astype(np.longdouble):
+        weight = beta * weight + 1
+        mean += (sample - mean) / weight
+        exact.append(mean)
     for found in (smooth(x, beta), EMA(beta).update(x)):
-        np.testing.assert_allclose(found, exact.astype(np.float32), rtol=2**-23)
+        np.testing.assert_allclose(found, np.array(exact, np.float32), rtol=2**-23)
 
 
 def test_undebiased_starts_at_zero():

@@ -159,6 +159,20 @@ class TestTerminal:
         assert ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        (".", "."),
+        ("", ""),
+        ("/logs/a/events.out.tfevents.1", "a/events.out.tfevents.1"),
+        ("tfevents", "tfevents"),
+        ("/logs/a", "a"),
+    ],
+)
+def test_what_the_chart_says_of_a_path(path, near):
+    assert _follow_cli._near(path) == near
+
+
 def new_points(values, run=".", tag="loss", first=0, replaced=None, steps=None):
     value = np.asarray(values, float)
     steps = np.arange(first, first + len(value)) if steps is None else np.asarray(steps)

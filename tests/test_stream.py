@@ -377,6 +377,8 @@ def test_what_is_no_state():
         {**good, "rows": "many"},
         {**good, "times": [1, 2]},
         {**good, "times": {"first": 0, "last": 1, "kind": "dates"}},
+        {**good, "times": {"first": None, "last": None, "kind": ""}},
+        {**good, "columns": {**columns, "weight": [math.nan]}},
         {**good, "rows": -5},
         {**good, "debias": "no"},
         {**good, "columns": {**columns, "weight": [-1.0]}},

@@ -73,6 +73,20 @@ def test_a_level_is_forgotten_with_its_roundings(level, beta, bias):
     np.testing.assert_allclose(smooth(x, beta, times=even)[3:], plain[3:], rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e300, -1e12])
+@pytest.mark.parametrize("beta", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("function", [var, std])
+def test_in_place(function, beta, bad):
+    # As elsewhere, wherever a block is worked on in another way.
+    x = np.sin(np.arange(600.0))
+    x[300] = bad
+    for options in ({}, {"times": np.arange(600)}):
+        expected = function(x.copy(), beta, **options)
+        out = x.copy()
+        function(out, beta, **options, out=out)
+        np.testing.assert_array_equal(out, expected)
+
+
 def test_a_level_before_a_gap_is_forgotten():
     x, times = [1e16, 1e16, 1.0, 1.5, 2.0, 1.25], [0, 1, 100_000, 100_001, 100_002, 100_003]
     after, since = x[2:], times[2:]

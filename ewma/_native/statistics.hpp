@@ -39,9 +39,13 @@ class Statistics {
   // there are powers; y may be x.
   void run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     Block block;
+    double kept[kRows];
+    if (x == y) {  // the samples are still asked for when results stand in their place
+      std::memcpy(kept, x, n * sizeof *x);
+      x = kept;
+    }
     if (powers_ != nullptr) {
       if (n == kRows && takes_whole_blocks()) {
-        x = apart(x, y, n, block);
         if (whole_block(x, y)) return;
       }
       const double weight = request_->options.debias ? 1.0 : powers_->alpha;
@@ -50,7 +54,7 @@ class Statistics {
     }
     if (state_.weight > 0.0 && scale_->in == 1.0 && pending_ == 1.0 &&
         total_magnitude(x, n) <= kScaledLimit) {
-      observe(apart(x, y, n, block), a, b, y, n);
+      observe(x, a, b, y, n);
       last_ = y[n - 1];
       seen_ = true;
       return;
@@ -74,13 +78,6 @@ class Statistics {
   bool takes_whole_blocks() const {
     return powers_ != nullptr && request_->statistic != Statistic::kMean && scale_->in == 1.0 &&
            powers_->beta >= 0.5 && state_.pairs > 0.0 && state_.weight >= 1.9 && pending_ == 1.0;
-  }
-
-  // The samples, where no results are written over them.
-  static const double* apart(const double* x, const double* y, std::size_t n, Block& room) {
-    if (x != y) return x;
-    std::memcpy(room.x, x, n * sizeof *x);
-    return room.x;
   }
 
   // The largest |x| of n.

@@ -35,7 +35,7 @@ def leave_out_copies(runs: list[Run], report: Callable[[Problem], None]) -> list
 def _without_copies(files: list[EventFile], report: Callable[[Problem], None]) -> list[EventFile]:
     alike: dict[bytes, list[EventFile]] = {}
     for file in files:
-        begin = first_record(file.path) if file.remote is None else b""
+        begin = first_record(file.path) if file.remote is None else None
         if begin:
             alike.setdefault(begin, []).append(file)
     copies: set[str] = set()
@@ -53,24 +53,31 @@ def _without_copies(files: list[EventFile], report: Callable[[Problem], None]) -
     return [file for file in files if file.path not in copies]
 
 
-def first_record(path: str) -> bytes:
-    """Return what a log begins with, by which two are told apart; nothing while it is shorter."""
+def first_record(path: str) -> bytes | None:
+    """Return what a log begins with, by which two are told apart.
+
+    Nothing if it tells no time, and None as long as it is shorter.
+    """
     first = _bytes_at(path, 0, FIRST_RECORD)
     if len(first) < FIRST_RECORD:
-        return b""
+        return None
     (time,) = struct.unpack("<d", first[_TIME])
     return first if time > _EARLIEST else b""
 
 
 def begins_with(path: str, other: str) -> bool:
-    """Return whether a file begins with all of another one, which is not longer."""
+    """Return whether a log begins with all of another one, which is not longer."""
     try:
         size = os.stat(other).st_size  # noqa: PTH116
     except OSError:
         return False
-    places = (0, max(0, size - _COMPARED))
-    ends = [(_bytes_at(p, at, min(size, _COMPARED)) for p in (path, other)) for at in places]
-    return all(len(mine := next(pair)) > 0 and mine == next(pair) for pair in ends)
+    places = {0, max(0, size - _COMPARED)}
+    return size > 0 and all(_agree(path, other, at, min(size, _COMPARED)) for at in places)
+
+
+def _agree(path: str, other: str, place: int, size: int) -> bool:
+    mine = _bytes_at(path, place, size)
+    return len(mine) > 0 and mine == _bytes_at(other, place, size)
 
 
 def _bytes_at(path: str, place: int, size: int) -> bytes:

@@ -70,8 +70,10 @@ class Follower:
             for tail in self._tails.values():
                 of_run.setdefault(tail.run, []).append(tail)
         for tail in changed:
-            if tail.is_new and _is_copy(tail, of_run[tail.run]):
-                continue
+            if tail.is_new and (other := _same_log(tail, of_run[tail.run])) is not None:
+                if not self._goes_on_in_longer(other, tail):
+                    continue
+                tail = other
             for points in tail.read(self._buffer, self._wanted_tag, self._say_once):
                 if not self._looked:
                     self._other_tags.update(points.tag_names)
@@ -127,6 +129,19 @@ class Follower:
                 gone.append(path)
         if gone:
             self._report(_gone(gone))
+
+    def _goes_on_in_longer(self, tail: Tail, new: Tail) -> bool:
+        """Follow a log at a new path where there is more of it; the shorter one is left as it is.
+
+        It may be about to be replaced by the longer one.
+        """
+        shorter, longer = tail.path, new.path
+        moved = _size(longer) > _size(shorter) and not tail.is_new and tail.goes_on_at(longer)
+        if moved:
+            self._tails[longer], self._tails[shorter] = tail, new
+            new.path = shorter
+        new.pass_over()
+        return moved
 
     def _goes_on_in_copy(self, tail: Tail) -> bool:
         """Follow a file that is gone in the copy of it that was left out, if there is one."""
@@ -210,20 +225,16 @@ def _leads_to(path: str, found: Found) -> bool:
         return False
 
 
-def _is_copy(new: Tail, of_run: Iterable[Tail]) -> bool:
-    """Return whether a file is another one of its run once more, as `leave_out_copies` has it.
-
-    As long as it is, it is not read: it may be about to take the other one's place.
-    """
+def _same_log(new: Tail, of_run: Iterable[Tail]) -> Tail | None:
+    """Return the file of the run that holds a new one, or as much of it as there is so far."""
     for other in of_run:
         if other is new or not new.first_record or other.first_record != new.first_record:
             continue
         names = sorted((new.path, other.path), reverse=True)
         short, long = sorted(names, key=_size)
         if begins_with(long, short) and not (other.is_new and short == other.path):
-            new.pass_over()
-            return True
-    return False
+            return other
+    return None
 
 
 def _size(path: str) -> int:

@@ -137,7 +137,7 @@ class Tail:
     def _begin(self) -> None:
         self._reader = EventReader()
         self._done = 0
-        self._first = b""
+        self._first: bytes | None = None
         self._is_given_up = False
         self._mark = b""
         self._names: list[str] = []
@@ -150,16 +150,18 @@ class Tail:
         return self._done < FIRST_RECORD
 
     @property
-    def first_record(self) -> bytes:
+    def first_record(self) -> bytes | None:
         """As `first_record` has it."""
-        if not self._first:
+        if self._first is None:
             self._first = first_record(self.path)
         return self._first
 
     def pass_over(self) -> None:
         """Leave it as it is until it changes."""
         with contextlib.suppress(OSError):
-            self.seen = os.stat(self.path)[:SIGNATURE]  # noqa: PTH116
+            status = os.stat(self.path)  # noqa: PTH116
+            self.seen = status[:SIGNATURE]
+            self.identity = Found(self.run, self.path, status).identity
 
     def goes_on_in(self, found: Found) -> bool:
         """Return whether this file has been given another name, and follow it there if so."""

@@ -34,7 +34,7 @@ def folder_name(url: str) -> str:
     path, *under = url.split("::")
     scheme, _, path = path.rpartition("://")
     parts = [part for part in path.split("?")[0].split("/") if part]
-    if parts and "tfevents" in parts[-1]:
+    if parts and "tfevents" in parts[-1] and not path.endswith("/"):
         parts.pop()
     if not parts and under:
         return re.sub(r"\.(zip|tar|tgz)\b.*", "", under[0].rstrip("/").rpartition("/")[2])

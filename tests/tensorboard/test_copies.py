@@ -68,6 +68,39 @@ def test_fetched_again_and_again_while_followed(tmp_path, fetched, in_pieces):
     assert [line for line in looker.said if "there are no scalars here yet" not in line] == []
 
 
+def test_kept_under_another_name_by_rsync(tmp_path):
+    """`rsync -b` renames the old file, and puts the new one in its place."""
+    path, old = tmp_path / NAME, tmp_path / f"{NAME}~"
+    looker, points = Looker(tmp_path), []
+    for count in (100, 150, 151, 300):
+        beside = tmp_path / FETCHED[0]
+        beside.write_bytes(cut(count))
+        if path.exists():
+            path.replace(old)
+        beside.rename(path)
+        points += looker.look()
+        points += looker.look()
+        assert [point.step for point in points] == list(range(count))
+
+
+def test_a_stale_copy_is_followed_first(tmp_path):
+    (tmp_path / f"{NAME}.bak").write_bytes(cut(100))
+    looker = Looker(tmp_path)
+    points = looker.look()
+    for count in (50, 100, 101, 300):
+        (tmp_path / f"{NAME}.host").write_bytes(cut(count))
+        points += looker.look()
+        assert [point.step for point in points] == list(range(max(100, count)))
+
+
+def test_alike_at_both_ends_alone(tmp_path):
+    for number in range(2):
+        middle = [number] * 9000
+        events = curve("loss", [*range(9), *middle, *range(600)])
+        (tmp_path / f"{NAME}.{number}").write_bytes(event_file(*events[: 9500 + number]))
+    assert len(ewma.read_scalars(tmp_path, restarts="keep")) == 9500 + 9501
+
+
 def test_both_are_there_when_following_begins(tmp_path):
     (tmp_path / NAME).write_bytes(cut(100))
     (tmp_path / FETCHED[1]).write_bytes(cut(200))
