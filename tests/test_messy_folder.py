@@ -47,7 +47,7 @@ KINDS = {
     "still written": Kind({"1.tfevents": GOOD[:-5]}, STEPS - 1, 0, True),
     "a bad record": Kind({"1.tfevents": flipped(GOOD, len(GOOD) - 6)}, STEPS - 1, 1, True),
     "a bad length": Kind({"1.tfevents": flipped(GOOD, len(GOOD) - RECORD)}, STEPS - 1, 1, True),
-    "a length that is a lie": Kind({"1.tfevents": GOOD + header(2**62)}, STEPS, 0, True),
+    "a length that is a lie": Kind({"1.tfevents": GOOD + header(2**62)}, STEPS, 1, True),
     "beside a text": Kind(
         {"1.tfevents": GOOD, "tfevents.txt": b"notes, long enough for a header"}, STEPS, 2, True
     ),
