@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ewma._decay import beta_from
 from ewma._smooth import smooth
 from ewma._statistics import Statistics, group_statistics
-from ewma._table import Names, Table, to_pandas
+from ewma._table import Names, Table, check_frame, to_pandas
 from ewma.tensorboard._columns import ScalarColumns, code_type
 from ewma.tensorboard._problems import shown
 
@@ -46,9 +46,6 @@ class Aggregate:
     step: npt.NDArray[Any]
     statistics: Statistics
     runs: int
-
-    def __len__(self) -> int:
-        return len(self.step)
 
 
 def aggregate(
@@ -131,11 +128,7 @@ def aggregate(
             f"scalars must have the columns run, tag, step and value; {', '.join(missing)} is "
             f"missing among {', '.join(map(str, scalars.columns))}"
         )
-    if not hasattr(scalars, "iloc"):
-        raise TypeError(
-            "scalars must be a pandas DataFrame, as read_scalars returns it; received "
-            f"{type(scalars).__module__}.{type(scalars).__name__}: give scalars.to_pandas()"
-        )
+    check_frame("scalars", scalars, "read_scalars")
     if "segment" in scalars.columns and (scalars["segment"] != 0).any():
         raise ValueError(
             "scalars must have one version of each run, of which each counts once; received "

@@ -324,9 +324,9 @@ class EMA(_core.Stream):
                     raise ValueError("a count or a weight is negative, or a flag is no bool")
                 if state["times"] is not None:
                     ema._clock = _Clock(**state["times"])
-                    _KINDS[ema._clock.kind]
-                    if not ema._clock.first <= ema._clock.last:
-                        raise ValueError("its times end before they begin")
+                    first, last, kind = ema._clock
+                    if kind not in _KINDS or not first <= last:
+                        raise ValueError("its times are of no kind, or end before they begin")
                 ema._plain = ema._plain and not ema._shape and ema._clock is None
                 return ema
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -40,6 +40,15 @@ Table: TypeAlias = dict[str, Column]
 """Columns of one length by their headings."""
 
 
+def check_frame(name: str, frame: object, source: str) -> None:
+    """Raise where a frame that was given is none of pandas', but of polars, say."""
+    if not hasattr(frame, "iloc"):
+        raise TypeError(
+            f"{name} must be a pandas DataFrame, as {source} returns it; received "
+            f"{type(frame).__module__}.{type(frame).__name__}: convert it ({name}.to_pandas())"
+        )
+
+
 def to_pandas(table: Table) -> pd.DataFrame:
     """Return a DataFrame of the same arrays, names as categories."""
     import pandas as pd

@@ -80,15 +80,6 @@ class Statistics {
            powers_->beta >= 0.5 && state_.pairs > 0.0 && state_.weight >= 1.9 && pending_ == 1.0;
   }
 
-  // The largest |x| of n.
-  static double largest(const double* x, std::size_t n) {
-    Lanes most = {};
-    std::size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) most = larger_magnitude(most, load(x + i));
-    double all = largest_lane(most);
-    for (; i < n; ++i) all = larger(all, std::fabs(x[i]));
-    return all;
-  }
   // The least of what is larger of |x| and |y|.
   static double least(const double* x, const double* y, std::size_t n) {
     Lanes minus = all_lanes(-kLargest);
@@ -246,8 +237,9 @@ class Statistics {
       if (const int rest = static_cast<int>(n - i); rest > 0) {
         store_first(y + i, mean_of(i, load_first(x + i, rest), load_first(a + i, rest)), rest);
       }
-      const double far = larger(largest_lane(farthest), largest(distance + i, n - i));
       const double near = smaller(-largest_lane(minus_nearest), least(x + i, y + i, n - i));
+      double far = largest_lane(farthest);
+      for (; i < n; ++i) far = larger(far, std::fabs(distance[i]));
       if (far * kVisibleDistance > near) return false;
     } else {
       for (std::size_t i = 0; i < n; ++i) path.change[i] = distance[i] - mean[i];

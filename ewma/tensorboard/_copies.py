@@ -42,8 +42,10 @@ def _without_copies(files: list[EventFile], report: Callable[[Problem], None]) -
     for group in alike.values():
         group.sort(key=lambda file: -file.size)
         for place, file in enumerate(group):
+            if file.size < _TELLING:
+                break  # and so are those that follow
             longer = next((f for f in group[:place] if begins_with(f.path, file.path)), None)
-            if longer is not None and file.size >= _TELLING:
+            if longer is not None:
                 copies.add(file.path)
                 message = (
                     f"left out, as {shown(os.path.basename(longer.path))} begins with all of it: "  # noqa: PTH119

@@ -16,6 +16,11 @@ from ewma.tensorboard._remote_file import RemoteFile
 Verify: TypeAlias = Literal["all", "scalars", "none"]
 """Of which records to compare the data's checksum."""
 
+_REST_IS_LOST = (
+    "so that nothing after it can be found; everything before it was read. Copy the file again "
+    "from where it was written, if the rest matters."
+)
+
 # Protobuf's own limit.
 _LONGEST = 1 << 31
 # A shorter stretch is read sooner than gone over.
@@ -77,8 +82,8 @@ def read_event_file(
         report(_shrunk(path, max(before, done), shrunk_to))
     elif done == 0:
         report(Problem(path, None, "the file is empty; read it again later.", UNREADABLE))
-    elif not reader.stopped and reader.needed - max(left, 0) > _LONGEST:
-        report(_endless(path, reader.offset, reader.needed - max(left, 0)))
+    elif not reader.stopped and (beyond := reader.needed - max(left, 0)) > _LONGEST:
+        report(_endless(path, reader.offset, beyond))
     elif not reader.stopped and reader.needed > 0:
         report(_cut_off(path, reader.offset, done + max(left, 0) - reader.offset))
 
@@ -130,11 +135,7 @@ def damage(path: str, reader: EventReader) -> list[Problem]:
         )
         problems.append(Problem(path, None, message, UNREADABLE))
     elif count > 0:
-        message = (
-            "the length of a record has a checksum that is wrong, so that nothing after it can "
-            "be found; everything before it was read. Copy the file again from where it was "
-            "written, if the rest matters."
-        )
+        message = f"the length of a record has a checksum that is wrong, {_REST_IS_LOST}"
         problems.append(Problem(path, offset, message, DAMAGED))
     return sorted(problems, key=lambda problem: problem.offset or 0)
 
@@ -159,11 +160,10 @@ def _shrunk(path: str, before: int, after: int) -> Problem:
     return Problem(path, None, message, DAMAGED)
 
 
-def _endless(path: str, offset: int, needed: int) -> Problem:
+def _endless(path: str, offset: int, beyond: int) -> Problem:
     message = (
-        f"a record claims {needed:,} bytes beyond the end of the file, more than any event can "
-        "have, so that nothing after it can be found; everything before it was read. Copy the file "
-        "again from where it was written, if the rest matters."
+        f"a record claims {beyond:,} bytes beyond the end of the file, more than any event can "
+        f"have, {_REST_IS_LOST}"
     )
     return Problem(path, offset, message, DAMAGED)
 

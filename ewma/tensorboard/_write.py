@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ewma._output_file import make_folder, write_together
+from ewma._table import check_frame
 from ewma.tensorboard._columns import Codes, Rows, ScalarColumns
 from ewma.tensorboard._problems import shown
 from ewma.tensorboard._records import Dtype, records
@@ -96,11 +97,7 @@ def write_scalars(
     """
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64'; received {dtype!r}")
-    if not hasattr(frame, "iloc"):
-        raise TypeError(
-            "frame must be a pandas DataFrame, as smooth_scalars returns it; received "
-            f"{type(frame).__module__}.{type(frame).__name__}: convert it (frame.to_pandas())"
-        )
+    check_frame("frame", frame, "smooth_scalars")
     if column is None:
         column = "smoothed" if "smoothed" in frame.columns else "value"
     missing = [name for name in (*_NEEDED, column) if name not in frame.columns]
