@@ -9,6 +9,7 @@
 #include "ema.hpp"
 #include "new_pages.hpp"
 #include "rows.hpp"
+#include "transpose.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
@@ -23,18 +24,12 @@ template <typename T>
 void smooth_tile(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
                  Series* columns, std::size_t width) {
   T tile[kTileColumns * kTileRows];
-  for (std::size_t i = 0; i < rows; ++i) {
-    const T* row = x + i * stride;
-    for (std::size_t j = 0; j < width; ++j) tile[j * kTileRows + i] = row[j];
-  }
+  transpose(x, stride, rows, width, tile, kTileRows);
   for (std::size_t j = 0; j < width; ++j) {
     T* column = tile + j * kTileRows;
     columns[j].run(column, column, rows);
   }
-  for (std::size_t i = 0; i < rows; ++i) {
-    T* row = y + i * y_stride;
-    for (std::size_t j = 0; j < width; ++j) row[j] = tile[j * kTileRows + i];
-  }
+  transpose(tile, kTileRows, width, rows, y, y_stride);
 }
 
 // Moves columns that lie side by side on by so many rows.
@@ -57,34 +52,22 @@ void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
 
 // Short series that lie one after the other cost more at their starts than on their way: they are
 // brought side by side, so that they share the weight. Fewer do not.
-constexpr std::size_t kShort = 256;                   // samples
+constexpr std::size_t kShort = 400;                   // samples
 constexpr std::size_t kSideBySide = 128;              // series
 constexpr std::size_t kSamplesAtOnce = 32;            // of each
 constexpr std::size_t kApart = kSideBySide + kLanes;  // so that a series is not in one cache set
 
-// Calls put(sample of a tile, sample of a series) for so many samples of each, whole cache lines of
-// the tile at a time.
-template <typename Put>
-void each_in_tile(std::size_t width, std::size_t samples, std::size_t time, const Put& put) {
-  for (std::size_t j = 0; j < width; j += kLanes) {
-    const std::size_t end = width - j < kLanes ? width : j + kLanes;
-    for (std::size_t i = 0; i < samples; ++i) {
-      for (std::size_t k = j; k < end; ++k) put(i * kApart + k, k * time + i);
-    }
-  }
-}
-
 // Up to the first gap in any of them; from there on each goes on alone.
 template <typename T>
 void run_short_series(const T* x, T* y, std::size_t time, Rows& rows) {
-  T tile[kSamplesAtOnce * kApart];
+  double tile[kSamplesAtOnce * kApart];
   NewPages none;
   const std::size_t width = rows.width();
   for (std::size_t t = 0; t < time;) {
     const std::size_t samples = time - t < kSamplesAtOnce ? time - t : kSamplesAtOnce;
-    each_in_tile(width, samples, time, [&](std::size_t i, std::size_t j) { tile[i] = x[t + j]; });
+    transpose(x + t, time, width, samples, tile, kApart);
     const std::size_t done = rows.run(tile, kApart, tile, kApart, samples, none);
-    each_in_tile(width, done, time, [&](std::size_t i, std::size_t j) { y[t + j] = tile[i]; });
+    transpose(tile, kApart, done, width, y + t, time);
     t += done;
     if (done == samples) continue;
     Series* const series = rows.columns();

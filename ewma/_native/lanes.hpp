@@ -25,9 +25,23 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
+// Before a loop over vectors: they are to stay in registers.
+#if defined(__clang__)
+#define EWMA_UNROLLED _Pragma("unroll")
+#elif defined(__GNUC__)
+#define EWMA_UNROLLED _Pragma("GCC unroll 8")
+#else
+#define EWMA_UNROLLED
+#endif
+
 #if defined(EWMA_VECTOR_LANES)
 typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
 typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
+// The same where they lie in memory. GCC copies a memcpy of them in halves, by way of the stack.
+typedef double LanesThere
+    __attribute__((vector_size(sizeof(Lanes)), aligned(alignof(double)), may_alias));
+typedef float FloatsThere
+    __attribute__((vector_size(sizeof(Floats)), aligned(alignof(float)), may_alias));
 inline Lanes magnitude(const Lanes& x) {
   typedef long long Bits __attribute__((vector_size(kLanes * sizeof(long long))));
   return (Lanes)((Bits)x & 0x7fffffffffffffffLL);
@@ -125,19 +139,23 @@ inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
 #endif
 }
 
+#if defined(EWMA_VECTOR_LANES)
+inline Lanes load(const double* x) { return *reinterpret_cast<const LanesThere*>(x); }
+inline void store(double* x, const Lanes& lanes) { *reinterpret_cast<LanesThere*>(x) = lanes; }
+#else
 inline Lanes load(const double* x) {
   Lanes lanes;
   std::memcpy(&lanes, x, sizeof lanes);
   return lanes;
 }
 inline void store(double* x, const Lanes& lanes) { std::memcpy(x, &lanes, sizeof lanes); }
+#endif
 
 inline Lanes load(const float* x) {
 #if defined(EWMA_EIGHT_LANES)
   return _mm512_cvtps_pd(_mm256_loadu_ps(x));  // GCC converts in halves
 #elif defined(EWMA_VECTOR_LANES)
-  Floats floats;
-  std::memcpy(&floats, x, sizeof floats);
+  const Floats floats = *reinterpret_cast<const FloatsThere*>(x);
   return __builtin_convertvector(floats, Lanes);
 #else
   Lanes lanes;
@@ -147,8 +165,7 @@ inline Lanes load(const float* x) {
 }
 inline void store(float* x, const Lanes& lanes) {
 #if defined(EWMA_VECTOR_LANES)
-  const Floats floats = __builtin_convertvector(lanes, Floats);
-  std::memcpy(x, &floats, sizeof floats);
+  *reinterpret_cast<FloatsThere*>(x) = __builtin_convertvector(lanes, Floats);
 #else
   for (int j = 0; j < kLanes; ++j) x[j] = static_cast<float>(lanes[j]);
 #endif
@@ -164,6 +181,15 @@ Lanes load_first(const T* x, int count) {
     return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, reinterpret_cast<const float*>(x)));
   } else {
     return _mm512_maskz_loadu_pd(mask, x);
+  }
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX2__)
+  if constexpr (sizeof(T) == sizeof(float)) {
+    const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(count), _mm_setr_epi32(0, 1, 2, 3));
+    return _mm256_cvtps_pd(_mm_maskload_ps(reinterpret_cast<const float*>(x), mask));
+  } else {
+    const __m256i mask =
+        _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+    return _mm256_maskload_pd(reinterpret_cast<const double*>(x), mask);
   }
 #else
   T lanes[kLanes] = {};
@@ -182,6 +208,18 @@ void store_first(T* x, const Lanes& lanes, int count) {
   } else {
     _mm512_mask_storeu_pd(x, mask, lanes);
   }
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX__)
+  if ((count & 4) != 0) {
+    store(x, lanes);
+    return;
+  }
+  __m128d half = _mm256_castpd256_pd128(lanes);  // some CPUs take long over a store with a mask
+  if ((count & 2) != 0) {
+    x[0] = static_cast<T>(half[0]), x[1] = static_cast<T>(half[1]);
+    half = _mm256_extractf128_pd(lanes, 1);
+    x += 2;
+  }
+  if ((count & 1) != 0) x[0] = static_cast<T>(half[0]);
 #else
   for (int j = 0; j < kLanes; ++j) {
     if (j < count) x[j] = static_cast<T>(lanes[j]);

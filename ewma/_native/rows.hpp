@@ -21,7 +21,12 @@ constexpr std::size_t kRowColumns = 16384;  // their states stay in the second c
 // Fewer wait for the row before for longer than it takes to bring each column's samples together.
 constexpr std::size_t kFewestColumns = 5;
 constexpr std::size_t kRowsAtOnce = 8;  // looked at, and then worked on in the cache
-constexpr int kTogether = kLanes / 2;   // vectors of means in registers
+// Vectors of means in registers, of which SSE2 has 16 for half a vector each.
+#if defined(__SSE2__) && !defined(__AVX__)
+constexpr int kTogether = 2;
+#else
+constexpr int kTogether = 4;
+#endif
 
 class Rows {
  public:
@@ -194,6 +199,7 @@ class Rows {
   template <int kVectors, bool kLastIsPartial, typename T>
   void move(const Tile<T>& tile, std::size_t j) {
     Lanes hi[kVectors], lo[kVectors];
+    EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) {
       hi[k] = load(hi_.data() + j + k * kLanes), lo[k] = load(lo_.data() + j + k * kLanes);
     }
@@ -217,16 +223,19 @@ class Rows {
         }
       };
       if (tile.steps[i].from_sample) {
+        EWMA_UNROLLED
         for (int k = 0; k < kVectors; ++k) {
           const Lanes x_k = sample(k);
           sum(k, x_k, part * ((x_k - hi[k]) - lo[k]));
         }
       } else {
+        EWMA_UNROLLED
         for (int k = 0; k < kVectors; ++k) {
           sum(k, hi[k], part * ((sample(k) - hi[k]) - lo[k]) + lo[k]);
         }
       }
     }
+    EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) {
       store(hi_.data() + j + k * kLanes, hi[k]), store(lo_.data() + j + k * kLanes, lo[k]);
     }

@@ -86,11 +86,11 @@ class Stretch {
   std::size_t run(const T* x, T* y, std::size_t n) {
     // A block with divisions is slower: the last of these goes little further than it must.
     const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
-    const int longest = is_long ? kLongBlock : kBlock;
+    const std::size_t longest = is_long ? kLongBlock : kBlock;
     std::size_t done = 0;
     while (done < n && done < kStretch && (kSteady || weight_.hi < powers_.steady_weight)) {
       const std::size_t left = n - done;
-      const int size = left < longest ? static_cast<int>(left) : longest;
+      const int size = static_cast<int>(left < longest ? left : longest);
       if (y != nullptr) {
         if (!block(x + done, y + done, size, done == 0)) break;
       } else if (size < kLongBlock || !take_in(x + done, done == 0)) {
