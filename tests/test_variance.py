@@ -14,22 +14,31 @@ from ewma import smooth, std, var
 BETAS = [0.0, 0.1, 0.5, 0.9, 0.99, 1.0]
 
 
-def by_definition(x, beta, *, bias):
+def by_definition(x, beta, *, bias, ignore_na=False, fill=False):
     """Return the variances as floats, from sums in exact arithmetic."""
-    beta = Fraction(beta)
-    total = squared = weighted = weighted_squares = Fraction(0)
-    variances = []
-    for sample in map(Fraction, map(float, x)):
-        total = beta * total + 1
-        squared = beta**2 * squared + 1
-        weighted = beta * weighted + sample
-        weighted_squares = beta * weighted_squares + sample**2
-        variance = weighted_squares / total - (weighted / total) ** 2
-        unlike = total**2 - squared
-        if bias:
-            variances.append(float(variance))
-        else:
-            variances.append(float(variance * total**2 / unlike) if unlike else math.nan)
+    # In whole numbers, of which fractions would look for common divisors at every step: samples are
+    # multiples of 1 / unit, and a sum of weights is one of 1 / scale.
+    decay, base = float(beta).as_integer_ratio()
+    unit = max(float(sample).as_integer_ratio()[1] for sample in x if math.isfinite(sample))
+    scale, total, squared, weighted, weighted_squares = 1, 0, 0, 0, 0
+    variances, found = [], math.nan
+    for sample in map(float, x):
+        good = math.isfinite(sample)
+        if good or not ignore_na:
+            scale *= base
+            total, squared = decay * total, decay**2 * squared
+            weighted, weighted_squares = decay * weighted, decay * weighted_squares
+        if good:
+            exact = int(Fraction(sample) * unit)
+            total, squared = total + scale, squared + scale**2
+            weighted, weighted_squares = (
+                weighted + scale * exact,
+                weighted_squares + scale * exact**2,
+            )
+            spread = weighted_squares * total - weighted**2
+            weights = total**2 if bias else total**2 - squared
+            found = spread / (weights * unit**2) if weights else math.nan
+        variances.append(found if good or fill else math.nan)
     return np.array(variances)
 
 
@@ -55,6 +64,30 @@ def test_a_jump_is_forgotten(beta, jump):
     mean = np.average(x, weights=w)
     expected = np.average((x - mean) ** 2, weights=w)
     assert var(x, beta, bias=True)[-1] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("ignore_na", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("beta", [0.2, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
+def test_gaps_in_blocks(share, beta, bias, ignore_na):
+    rng = np.random.default_rng(7)
+    x = 10 + rng.standard_normal(400)
+    x[rng.random(len(x)) < share] = np.nan
+    x[130:150] = np.inf  # a long one, over the end of a block
+    options = {"bias": bias, "ignore_na": ignore_na}
+    for fill in (False, True):
+        exact = by_definition(x, beta, fill=fill, **options)
+        found = var(x, beta, fill=fill, **options)
+        np.testing.assert_allclose(found, exact, rtol=1e-12)
+        if fill:  # to the bit what it was
+            held = np.flatnonzero(~np.isfinite(x[1:])) + 1
+            np.testing.assert_array_equal(found[held], found[held - 1])
+        even = np.arange(len(x))
+        np.testing.assert_allclose(var(x, beta, fill=fill, times=even, **options), exact, 1e-12)
+        in_place = x.copy()
+        var(in_place, beta, fill=fill, **options, out=in_place)
+        np.testing.assert_array_equal(in_place, found)
 
 
 @pytest.mark.parametrize("bias", [False, True])

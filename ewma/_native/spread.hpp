@@ -12,6 +12,7 @@
 #include <cmath>
 
 #include "double2.hpp"
+#include "gaps.hpp"
 #include "lanes.hpp"
 #include "powers.hpp"
 #include "stretch.hpp"
@@ -86,6 +87,69 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
   const Double2 end = two_sum(state.mean, u_end / state.weight);
   state.mean = end.hi, state.rest = end.lo;
   return true;
+}
+
+// What a block with gaps leads to after each of its samples; the means as distances from the one
+// before the block.
+struct Progress {
+  double mean[kBlock], weight[kBlock], spread[kBlock], pairs[kBlock], y[kBlock];
+
+  Moments after(int j, double reference) const {
+    const Double2 sum = two_sum(reference, mean[j]);
+    return {sum.hi, sum.lo, weight[j], spread[j], pairs[j]};
+  }
+};
+
+// The same where samples may be missing, and however small the weight is. With n_j = 1 for one that
+// is there and 0 for one that is not, and v_j = beta * w_{j-1},
+//
+//     w_j = n_j + v_j                      S_j = n_j v_j / w_j (d_j - m_{j-1})^2 + beta S_{j-1}
+//     u_j = n_j d_j + beta * u_{j-1}       P_j = 2 n_j v_j + beta^2 P_{j-1}
+//
+// Fewer samples than kBlock are filled up to whole lanes: there is room for them behind x.
+template <bool kRoot>
+bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, const Moments& state,
+                      Progress& progress) {
+  const Lanes reference = all_lanes(state.mean), beta = all_lanes(powers.beta);
+  const Lanes u = all_lanes(state.weight * state.rest), w = all_lanes(state.weight);
+  const Lanes spread = all_lanes(state.spread), pairs = all_lanes(state.pairs);
+  // One sum after the other: what all of them keep is more than the registers.
+  double decayed[kBlock], inverse[kBlock];  // v; 1 / (w P)
+  Scan counts(powers), squared(powers, 2);
+  Lanes w_before = w;
+  for (int j = 0; j < n; j += kLanes) {
+    const Lanes power = powers.powers(j + 1);
+    const Lanes n_j = where_there(load(x + j), all_lanes(1.0), Lanes{});
+    const Lanes w_j = counts.next(n_j) + w * power;
+    const Lanes v_j = n_j * (beta * back<1>(w_before, w_j));
+    const Lanes pairs_j = squared.next(2.0 * v_j) + pairs * (power * power);
+    w_before = w_j;
+    store(decayed + j, v_j);
+    store(progress.weight + j, w_j);
+    store(progress.pairs + j, pairs_j);
+    store(inverse + j, all_lanes(1.0) / (w_j * pairs_j));
+  }
+  Scan sums(powers), spreads(powers);
+  Lanes mean_before = all_lanes(state.rest), squares = {}, minus_least = all_lanes(-kLargest);
+  for (int j = 0; j < n; j += kLanes) {
+    const Lanes power = powers.powers(j + 1), x_j = load(x + j);
+    const Lanes gain = load(progress.pairs + j) * load(inverse + j);
+    const Lanes distance = where_there(x_j, x_j - reference, Lanes{});
+    const Lanes mean = (sums.next(distance) + u * power) * gain;
+    const Lanes change = where_there(x_j, distance - back<1>(mean_before, mean), Lanes{});
+    const Lanes square = change * change;
+    const Lanes spread_j = spreads.next(load(decayed + j) * gain * square) + spread * power;
+    const Lanes w_j = load(progress.weight + j);
+    const Lanes variance = spread_j * (bias ? gain : w_j * w_j * load(inverse + j));
+    squares = squares + square;
+    minus_least = larger(minus_least, -variance);
+    mean_before = mean;
+    store(progress.mean + j, mean);
+    store(progress.spread + j, spread_j);
+    store(progress.y + j, kRoot ? root(variance) : variance);
+  }
+  const double all_squares = total(squares);
+  return all_squares <= kScaledLimit && kVisible * all_squares <= -largest_lane(minus_least);
 }
 
 }  // namespace EWMA_ISA

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "ema_kernel.hpp"
+#include "gaps.hpp"
 #include "lanes.hpp"
 #include "scale.hpp"
 #include "spread.hpp"
@@ -27,12 +28,19 @@ constexpr std::size_t kRows = kBlock;  // samples that share a reference
 // As kVisible, of the mean or its sample beside the farthest distance from the reference.
 constexpr double kVisibleDistance = 0x1p-10;
 
-// The state of one series between calls, and what moves it on.
+// The state of one series between calls, and what progress it on.
 class Statistics {
  public:
   // `powers`: of beta, where every sample decays the past by it.
   Statistics(const Request& request, const Powers* powers) : request_(&request), powers_(powers) {
     if (!request.options.debias) state_.weight = 1.0, empty_ = false;
+  }
+
+  // How many of the next n samples to take at once: few at first, for a block has to have something
+  // to start from.
+  std::size_t at_once(std::size_t n) const {
+    const bool few = n >= 2 * kWorthIt && state_.pairs == 0.0 && takes_blocks();
+    return few ? kWorthIt : n < kRows ? n : kRows;
   }
 
   // The next n <= kRows samples x with their decays a and weights b, which are not looked at where
@@ -45,19 +53,22 @@ class Statistics {
       x = kept;
     }
     if (powers_ != nullptr) {
-      if (n == kRows && takes_whole_blocks()) {
-        if (whole_block(x, y)) return;
+      if (n >= kWorthIt && state_.pairs > 0.0 && takes_blocks()) {
+        if (!gaps_ && whole_block(x, y, n)) return;
+        if (block_with_gaps(x, y, n)) return;
       }
       const double weight = request_->options.debias ? 1.0 : powers_->alpha;
       for (std::size_t i = 0; i < n; ++i) block.a[i] = powers_->beta, block.b[i] = weight;
       a = block.a, b = block.b;
     }
-    if (state_.weight > 0.0 && scale_->in == 1.0 && pending_ == 1.0 &&
-        total_magnitude(x, n) <= kScaledLimit) {
-      observe(x, a, b, y, n);
-      last_ = y[n - 1];
-      seen_ = true;
-      return;
+    if (state_.weight > 0.0 && scale_->in == 1.0) {
+      if (pending_ == 1.0 && total_magnitude(x, n) <= kScaledLimit) {
+        observe(x, a, b, y, n);
+        last_ = y[n - 1];
+        seen_ = true;
+        return;
+      }
+      if (observe_over_gaps(x, a, b, y, n, block)) return;
     }
     // A larger scale starts with the sample that asks for it: those before it would end in 0.
     for (std::size_t i = 0, end; i < n; i = end) {
@@ -69,15 +80,17 @@ class Statistics {
 
  private:
   static constexpr double kForgotten = 1 / kTwoTo512;
+  static constexpr double kFaint = 1 / kTwoTo128;  // its square, too, is far from denormal
+  static constexpr std::size_t kWorthIt = 16;      // samples
   static constexpr double kNoSpread = 1 / (kTwoTo768 * kTwoTo128);
 
   struct Block {
     double x[kRows], a[kRows], b[kRows], y[kRows];
   };
 
-  bool takes_whole_blocks() const {
-    return powers_ != nullptr && request_->statistic != Statistic::kMean && scale_->in == 1.0 &&
-           powers_->beta >= 0.5 && state_.pairs > 0.0 && state_.weight >= 1.9 && pending_ == 1.0;
+  bool takes_blocks() const {
+    return powers_ != nullptr && request_->statistic != Statistic::kMean &&
+           request_->options.debias && scale_->in == 1.0 && powers_->beta >= 0.5;
   }
 
   // The least of what is larger of |x| and |y|.
@@ -101,7 +114,8 @@ class Statistics {
     return rest;
   }
 
-  bool whole_block(const double* x, double* y) {
+  bool whole_block(const double* x, double* y, std::size_t n) {
+    if (n < kRows || state_.weight < 1.9 || pending_ != 1.0) return false;
     const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
     const bool steady = state_.weight >= powers_->steady_weight;
     const auto run =
@@ -112,6 +126,79 @@ class Statistics {
     seen_ = true;
     settle();
     return true;
+  }
+
+  // A block that may have gaps, of any length. Where the clock stops over them, what is there is
+  // brought side by side.
+  [[gnu::noinline]] bool block_with_gaps(const double* x, double* y, std::size_t n) {
+    const bool stops = request_->options.ignore_na;
+    double samples[kRows + kBehind];
+    const std::size_t count = close_up(x, x, n, samples);
+    gaps_ = count < n;
+    if (count == 0) return false;
+    std::size_t first = 0, end = count;
+    if (!stops) {
+      std::memcpy(samples, x, n * sizeof *x);
+      while (!is_there(samples[first])) ++first;
+      for (end = n; !is_there(samples[end - 1]);) --end;
+    }
+    for (std::size_t i = end; i % kLanes != 0; ++i) samples[i] = std::nan("");
+    Moments before = state_;
+    before.weight *= pending_, before.spread *= pending_, before.pairs *= pending_ * pending_;
+    if (before.weight * powers_->power(static_cast<int>(first)).hi < kFaint) return false;
+    const bool root = request_->statistic == Statistic::kDeviation;
+    const auto run = root ? spread_over_gaps<true> : spread_over_gaps<false>;
+    Progress progress;
+    const int last = static_cast<int>(end) - 1;
+    if (!run(*powers_, samples, last + 1, request_->bias, before, progress)) return false;
+    state_ = progress.after(last, state_.mean);
+    pending_ = stops ? 1.0 : powers_->power(static_cast<int>(n - end)).hi;
+    put_where_there_is_one(x, n, samples, progress.y, end, y);
+    settle();
+    return true;
+  }
+
+  // Samples that may be missing, which then count for nothing. a and b may be the room's own.
+  [[gnu::noinline]] bool observe_over_gaps(const double* x, const double* a, const double* b,
+                                           double* y, std::size_t n, Block& room) {
+    std::size_t end = n;
+    while (end > 0 && !is_there(x[end - 1])) --end;
+    if (end == 0 || zero_for_missing()) return false;
+    const bool stops = request_->options.ignore_na;
+    double left = state_.weight * pending_, pending = 1.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool there = is_there(x[i]);
+      room.x[i] = either(there, x[i], state_.mean);
+      room.b[i] = either(there, b[i], 0.0);
+      room.a[i] = either(there | !stops, a[i], 1.0);
+    }
+    for (std::size_t i = 0; i < end; ++i) left *= room.a[i];
+    for (std::size_t i = end; i < n; ++i) pending *= room.a[i];
+    // Else what is forgotten may be all there is.
+    if (!(left * pending >= kForgotten) || !(total_magnitude(room.x, end) <= kScaledLimit)) {
+      return false;
+    }
+    room.a[0] *= pending_;
+    observe(room.x, room.a, room.b, room.y, end);
+    pending_ = pending;
+    put_where_there_is_one(x, n, x, room.y, end, y);
+    return true;
+  }
+
+  // The results after the first `count` of the samples `of`, of which those that are there are
+  // those of x, the last being there: they go to y, and what is missing is filled.
+  void put_where_there_is_one(const double* x, std::size_t n, const double* of,
+                              const double* results, std::size_t count, double* y) {
+    double closed[1 + kRows + kBehind];
+    closed[0] = last_;
+    close_up(of, results, count, closed + 1);
+    const bool is_mean = request_->statistic == Statistic::kMean, fill = request_->options.fill;
+    open_up(x, closed, n, fill || !is_mean, y);
+    if (!fill && !is_mean) {
+      for (std::size_t i = 0; i < n; ++i) y[i] = either(is_there(x[i]), y[i], std::nan(""));
+    }
+    last_ = results[count - 1];
+    seen_ = true;
   }
 
   // What is nothing beside the samples that led to this scale would end in denormals.
@@ -329,6 +416,7 @@ class Statistics {
   double faded_ = 1.0;          // what is left since a sample last counted for something
   double last_ = std::nan("");  // what came out last
   bool empty_ = true;           // no sample counts yet
+  bool gaps_ = false;           // samples were missing in the last block: more are likely
   bool seen_ = false;           // a sample was there
 };
 

@@ -44,15 +44,15 @@ constexpr double kVisibleInFloats = 0x1p-26;
 constexpr double kEachBelow = 0.9;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
 
-// sum_{i<=j} beta^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane,
-// of two, of four, and the sum before these.
+// sum_{i<=j} b^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane, of
+// two, of four, and the sum before these. b is beta or a power of it.
 class Scan {
  public:
-  explicit Scan(const Powers& powers)
-      : power_1_(all_lanes(powers.power(1).hi)),
-        power_2_(all_lanes(powers.power(2).hi)),
-        power_4_(all_lanes(powers.power(4).hi)),
-        power_all_(all_lanes(powers.power(kLanes).hi)) {}
+  explicit Scan(const Powers& powers, int exponent = 1)
+      : power_1_(all_lanes(powers.power(exponent).hi)),
+        power_2_(all_lanes(powers.power(2 * exponent).hi)),
+        power_4_(all_lanes(powers.power(4 * exponent).hi)),
+        power_all_(all_lanes(powers.power(kLanes * exponent).hi)) {}
 
   Lanes next(const Lanes& x) {
     const Lanes pairs = x + power_1_ * back<1>(x_, x);
