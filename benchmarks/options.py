@@ -35,9 +35,10 @@ def measure() -> Iterator[Row]:
     yield from _into_out(rng.standard_normal(10**5))
     yield from _float32(rng.standard_normal(10**7).astype(np.float32))
     yield from _columns(rng.standard_normal((10**4, 10**3)))
+    yield from _few_columns(rng.standard_normal((10**5, 10)))
     yield from _short_series(rng.standard_normal(10**6))
     yield from _gaps(rng.standard_normal(10**6), rng.random(10**6) < 0.1)
-    yield from _spread(rng.standard_normal(10**6))
+    yield from _spread(rng.standard_normal(10**6), rng.random(10**6) < 0.1)
     yield from _groups(rng.standard_normal(10**6), rng.integers(0, 10**4, 10**6))
     yield from _times(rng.standard_normal(10**6), rng.exponential(1e9, 10**6))
     yield from _sizes()
@@ -109,6 +110,19 @@ def _columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
             )
 
 
+def _few_columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
+    frame = pd.DataFrame(x.copy())
+    yield from _rows(
+        "10^5 × 10 float64, C order, time on axis 0",
+        partial(ewma.smooth, x, BETA),
+        {
+            "x.copy()": (x.copy, None),
+            "numbagg": (partial(numbagg.move_exp_nanmean, x, alpha=ALPHA, axis=0), None),
+            "pandas": (frame.ewm(alpha=ALPHA).mean, None),
+        },
+    )
+
+
 def _short_series(x: npt.NDArray[np.float64]) -> Iterator[Row]:
     for samples in (10, 100):
         each = x.reshape(-1, samples)
@@ -136,21 +150,21 @@ def _gaps(x: npt.NDArray[np.float64], gone: npt.NDArray[np.bool_]) -> Iterator[R
         )
 
 
-def _spread(x: npt.NDArray[np.float64]) -> Iterator[Row]:
-    ewm = pd.Series(x).ewm(alpha=ALPHA)
-    for name in ("var", "std"):
-        yield from _rows(
-            f"{name} of 10^6 float64",
-            partial(getattr(ewma, name), x, BETA),
-            {
-                "numbagg": (
-                    partial(getattr(numbagg, f"move_exp_nan{name}"), x, alpha=ALPHA),
-                    Target(">=", 3),
-                ),
-                "pandas": (getattr(ewm, name), Target(">=", 8)),
-            },
-            equal=np.asarray,
-        )
+def _spread(x: npt.NDArray[np.float64], gone: npt.NDArray[np.bool_]) -> Iterator[Row]:
+    with_gaps = np.where(gone, np.nan, x)
+    for samples, gaps in ((x, ""), (with_gaps, ", 10 % NaN")):
+        ewm = pd.Series(samples).ewm(alpha=ALPHA)
+        for name in ("var", "std"):
+            numbagg_s = partial(getattr(numbagg, f"move_exp_nan{name}"), samples, alpha=ALPHA)
+            yield from _rows(
+                f"{name} of 10^6 float64{gaps}",
+                partial(getattr(ewma, name), samples, BETA, fill=True),
+                {
+                    "numbagg": (numbagg_s, None if gaps else Target(">=", 3)),
+                    "pandas": (getattr(ewm, name), None if gaps else Target(">=", 8)),
+                },
+                equal=np.asarray,
+            )
 
 
 def _groups(x: npt.NDArray[np.float64], keys: npt.NDArray[np.int64]) -> Iterator[Row]:

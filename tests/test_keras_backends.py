@@ -1,5 +1,7 @@
 """`ewma_keras` on each of Keras' backends, in a process a backend: Keras chooses at import."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from keras_process import pytest_itself, run
 
@@ -30,12 +32,23 @@ np.save(sys.argv[1] + ".npy", weights(model))
 def checkpoints(tmp_path_factory):
     """A folder with a checkpoint of each backend."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for backend in BACKENDS:
-        run(backend, "-c", SAVE, str(folder / backend))
+    with ThreadPoolExecutor(len(BACKENDS)) as pool:
+        list(pool.map(lambda backend: run(backend, "-c", SAVE, str(folder / backend)), BACKENDS))
     return folder
 
 
+@pytest.fixture(scope="module")
+def outcomes(checkpoints):
+    """What each backend's tests end in; they keep one core busy each, and run side by side."""
+    tests = pytest_itself("tests/keras")
+    with ThreadPoolExecutor(len(BACKENDS)) as pool:
+        yield {
+            backend: pool.submit(run, backend, *tests, CHECKPOINTS=str(checkpoints))
+            for backend in BACKENDS
+        }
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_on(backend, checkpoints):
+def test_on(backend, outcomes):
     """Everything in tests/keras; its output is shown if something fails."""
-    run(backend, *pytest_itself("tests/keras"), CHECKPOINTS=str(checkpoints))
+    outcomes[backend].result()

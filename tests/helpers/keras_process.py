@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 600  # an end for a process that hangs, many times what one takes
+SECONDS = 1200  # an end for a process that hangs, many times what one takes
 
 
 def run(backend, *arguments, **environment):
