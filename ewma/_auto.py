@@ -64,10 +64,12 @@ def smooth_auto(
         np.copyto(out, result)
         return out
     closed = close(result)
+    if not hasattr(closed, "attrs"):  # which pandas' objects have
+        return closed
     if hasattr(closed, "columns"):
         labels = closed.columns if number == 0 else closed.index
         found = [float(beta) for beta in betas]
         closed.attrs["beta"] = dict(zip(labels, found, strict=True)) if labels.is_unique else found
-    elif hasattr(closed, "attrs"):
+    else:
         closed.attrs["beta"] = float(betas)
     return closed

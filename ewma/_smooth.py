@@ -51,13 +51,14 @@ def smooth(
     Parameters
     ----------
     series : list, tuple, ndarray, Series or DataFrame
-        Samples :math:`x_t` along `axis`; numbers of any type.
+        Samples :math:`x_t` along `axis`; numbers of any type. Series and DataFrames are pandas' or
+        polars'.
     beta : float, several or "auto", default 0.9
         Weight kept from the past, 0 <= beta <= 1: 0 returns the samples, 1 is the running mean.
         A list of betas gives a result for each, from one pass over the samples. "auto" is the
         choice of `choose_beta` for each series, or 0.9 where there are fewer than 3 samples. A
         pandas result names it in ``attrs["beta"]``: a number, for a DataFrame a dict by label, or
-        a list in their order where labels repeat. Of an array or a list ``choose_beta(series)``
+        a list in their order where labels repeat. Of anything else ``choose_beta(series)``
         returns the same number, one series at a time.
     alpha, com, span, halflife : float or several, optional
         Instead of `beta`, pandas' names for how much to forget: alpha = 1 - beta,
@@ -101,7 +102,8 @@ def smooth(
         matrix) the type of these that it derives from. float dtypes are kept (all are computed in
         float64), complex ones too; integers and bools become float64. With several betas: an array
         has a new first axis, a list is one of lists, and pandas gives a DataFrame whose columns are
-        the betas, or (beta, column).
+        the betas, or (beta, column), polars one whose columns are named "beta=0.9", or
+        "column beta=0.9".
 
     Raises
     ------

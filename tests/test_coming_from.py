@@ -91,6 +91,8 @@ def test_both_agree(row, i):
     if isinstance(theirs, pd.Series | pd.DataFrame):
         assert type(ours) is type(theirs)
         assert ours.index.equals(theirs.index)
+    if isinstance(theirs, pl.Series):
+        assert isinstance(ours, pl.Series)
     theirs, ours = (np.array(result, float) for result in (theirs, ours))
     assert np.isfinite(theirs).sum() > 300
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)

@@ -25,10 +25,17 @@ def open_container(data: Any) -> Opened:
         if isinstance(data, pandas.Series):
             return _pandas.open_series(data)
         return _pandas.open_frame(data)
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(data, (polars.Series, polars.DataFrame)):
+        from ewma.containers import _polars
+
+        if isinstance(data, polars.Series):
+            return _polars.open_series(data)
+        return _polars.open_frame(data)
     received = type(data).__qualname__
     if type(data).__module__ != "builtins":
         received = f"{type(data).__module__}.{received}"
     raise TypeError(
-        "series must be a list, a tuple, a NumPy array, a pandas Series or a pandas DataFrame; "
-        f"received {received}: convert it to one of these"
+        "series must be a list, a tuple, a NumPy array, or a Series or DataFrame of pandas or "
+        f"polars; received {received}: convert it to one of these"
     )
