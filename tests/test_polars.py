@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 import ewma
 
-INTEGERS = [pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64]
+INTEGERS = [pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128]
+INTEGERS += [pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64]
 VALUES = [4, 1, 3, 2, 9]
 
 

@@ -37,8 +37,7 @@ def open_frame(frame: pl.DataFrame) -> Opened:
     """Open a DataFrame as one array of all columns; each gets its own dtype back."""
     columns = [_open_column(column) for column in frame.get_columns()]
     common = np.result_type(*(column.values for column in columns)) if columns else np.float64
-    # Columns lie whole in memory, as in polars.
-    values = np.empty(frame.shape, np.float64 if np.dtype(common).kind in "biu" else common, "F")
+    values = np.empty(frame.shape, common, order="F")  # columns lie whole in memory, as in polars
     for i, column in enumerate(columns):
         values[:, i] = column.values
 
@@ -64,7 +63,9 @@ def _open_column(series: pl.Series) -> _Column:
         )
     kept = dtype if dtype.is_float() else pl.Float64
     missing = series.is_null().to_numpy()
-    values = (series if dtype.is_float() or not missing.any() else series.cast(kept)).to_numpy()
+    values = series.cast(
+        kept
+    ).to_numpy()  # NumPy has no integers of 128 bits, nor null among others
 
     def close(result: Array) -> pl.Series:
         closed = pl.Series(series.name, result).cast(kept)
