@@ -114,3 +114,15 @@ def test_what_has_no_values_yet():
         TypeError, match=r"Series or DataFrame of pandas or polars; received .*Lazy"
     ):
         ewma.smooth(pl.DataFrame({"x": [1.0]}).lazy())
+
+
+def test_a_beta_twice():
+    for data in (pl.Series([1.0, 2.0]), pl.DataFrame({"x": [1.0, 2.0]})):
+        with pytest.raises(ValueError, match=r"beta must not have a value twice .* \[0.9, 0.9\]"):
+            ewma.smooth(data, beta=[0.9, 0.9])
+
+
+def test_a_column_in_which_nothing_is_there():
+    smoothed = ewma.smooth(pl.DataFrame({"x": [1.0, 2.0], "none": [None, None]}), 0.5)
+    assert smoothed["none"].to_list() == [None, None]
+    assert smoothed["none"].dtype == pl.Float64

@@ -90,6 +90,42 @@ def test_gaps_in_blocks(share, beta, bias, ignore_na):
         np.testing.assert_array_equal(in_place, found)
 
 
+@pytest.mark.parametrize("level", [1e9, 1e16])
+def test_a_level_is_forgotten_over_a_gap(level):
+    # One sample after it makes the variance nearly alone.
+    x = np.full(300, np.nan)
+    x[:128] = level + np.arange(128) % 2 * level / 4
+    x[252] = 0.3
+    x[256:259] = 0.7, 0.1, 0.4
+    for bias in (False, True):
+        exact = by_definition(x, 0.5, bias=bias)
+        np.testing.assert_allclose(
+            var(x, 0.5, bias=bias, ignore_na=False)[252:], exact[252:], 1e-12
+        )
+
+
+def test_samples_that_do_not_count_after_gaps():
+    # What is left of the past is all there is, however often a gap decays it.
+    x, times, now = list(np.arange(200.0) % 7), list(range(200)), 199
+    for _ in range(3):
+        now += 400
+        x += [math.nan, *(50.0 + np.arange(140) % 3)]
+        times += 141 * [now]
+    options = {"times": times, "weighting": "time", "ignore_na": False}
+    for bias in (False, True):
+        found = var(np.array(x), 0.5, bias=bias, **options)
+        np.testing.assert_allclose(found[[345, 500, -1]], found[199], rtol=1e-12)
+
+
+def test_a_sample_that_counts_ends_what_did_not():
+    x, times, now = list(np.arange(140.0) % 7), list(range(140)), 739
+    x, times = [*x, math.nan, 3.0, *(114 * [1.0])], [*times, *(116 * [now])]
+    x, times = [*x, *(np.arange(256.0) % 5)], [*times, *range(now + 1, now + 257)]
+    now += 786
+    x, times = [*x, math.nan, *(10 * [1e6]), 7.0], [*times, *(11 * [now]), now + 1]
+    assert smooth(x, 0.5, times=times, weighting="time", ignore_na=False)[-1] == pytest.approx(7)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("beta", [0.01, 0.2, 0.5, 0.75, 0.9])
 @pytest.mark.parametrize("level", [1e6, -1e12, 1e16])

@@ -142,7 +142,9 @@ bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, c
     const Lanes w_j = load(progress.weight + j);
     const Lanes variance = spread_j * (bias ? gain : w_j * w_j * load(inverse + j));
     squares = squares + square;
-    minus_least = larger(minus_least, -variance);
+    // With bias: without, what is known of a variance that one sample makes nearly alone looks
+    // large.
+    minus_least = larger(minus_least, -(spread_j * gain));
     mean_before = mean;
     store(progress.mean + j, mean);
     store(progress.spread + j, spread_j);

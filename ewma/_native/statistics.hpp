@@ -11,6 +11,7 @@
 // sample by sample, where it goes so far within a block that the distances would cost digits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -28,7 +29,7 @@ constexpr std::size_t kRows = kBlock;  // samples that share a reference
 // As kVisible, of the mean or its sample beside the farthest distance from the reference.
 constexpr double kVisibleDistance = 0x1p-10;
 
-// The state of one series between calls, and what progress it on.
+// The state of one series between calls, and what moves it on.
 class Statistics {
  public:
   // `powers`: of beta, where every sample decays the past by it.
@@ -39,7 +40,7 @@ class Statistics {
   // How many of the next n samples to take at once: few at first, for a block has to have something
   // to start from.
   std::size_t at_once(std::size_t n) const {
-    const bool few = n >= 2 * kWorthIt && state_.pairs == 0.0 && takes_blocks();
+    const bool few = n >= 2 * kWorthIt && state_.pairs == 0.0 && wants_blocks();
     return few ? kWorthIt : n < kRows ? n : kRows;
   }
 
@@ -53,9 +54,11 @@ class Statistics {
       x = kept;
     }
     if (powers_ != nullptr) {
-      if (n >= kWorthIt && state_.pairs > 0.0 && takes_blocks()) {
-        if (!gaps_ && whole_block(x, y, n)) return;
+      if (n >= kWorthIt && state_.pairs > 0.0 && scale_->in == 1.0 && wants_blocks()) {
+        const bool had_gaps = gaps_;
+        if (!had_gaps && whole_block(x, y, n)) return;
         if (block_with_gaps(x, y, n)) return;
+        if (had_gaps && !gaps_ && whole_block(x, y, n)) return;
       }
       const double weight = request_->options.debias ? 1.0 : powers_->alpha;
       for (std::size_t i = 0; i < n; ++i) block.a[i] = powers_->beta, block.b[i] = weight;
@@ -64,6 +67,7 @@ class Statistics {
     if (state_.weight > 0.0 && scale_->in == 1.0) {
       if (pending_ == 1.0 && total_magnitude(x, n) <= kScaledLimit) {
         observe(x, a, b, y, n);
+        if (std::any_of(b, b + n, [](double count) { return count > 0.0; })) faded_ = 1.0;
         last_ = y[n - 1];
         seen_ = true;
         return;
@@ -88,10 +92,12 @@ class Statistics {
     double x[kRows], a[kRows], b[kRows], y[kRows];
   };
 
-  bool takes_blocks() const {
+  bool wants_blocks() const {
     return powers_ != nullptr && request_->statistic != Statistic::kMean &&
-           request_->options.debias && scale_->in == 1.0 && powers_->beta >= 0.5;
+           request_->options.debias && powers_->beta >= 0.5;
   }
+
+  bool takes_whole_blocks() const { return state_.weight >= 1.9 && pending_ == 1.0; }
 
   // The least of what is larger of |x| and |y|.
   static double least(const double* x, const double* y, std::size_t n) {
@@ -115,7 +121,7 @@ class Statistics {
   }
 
   bool whole_block(const double* x, double* y, std::size_t n) {
-    if (n < kRows || state_.weight < 1.9 || pending_ != 1.0) return false;
+    if (n < kRows || !takes_whole_blocks()) return false;
     const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
     const bool steady = state_.weight >= powers_->steady_weight;
     const auto run =
@@ -135,7 +141,7 @@ class Statistics {
     double samples[kRows + kBehind];
     const std::size_t count = close_up(x, x, n, samples);
     gaps_ = count < n;
-    if (count == 0) return false;
+    if (count == 0 || (count == kRows && takes_whole_blocks())) return false;
     std::size_t first = 0, end = count;
     if (!stops) {
       std::memcpy(samples, x, n * sizeof *x);
@@ -180,6 +186,10 @@ class Statistics {
     }
     room.a[0] *= pending_;
     observe(room.x, room.a, room.b, room.y, end);
+    // Only where weights are times may the last sample not count.
+    for (std::size_t i = request_->times.weigh ? 0 : end - 1; i < end; ++i) {
+      faded_ = room.b[i] > 0.0 ? 1.0 : faded_ * room.a[i];
+    }
     pending_ = pending;
     put_where_there_is_one(x, n, x, room.y, end, y);
     return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include "lanes.hpp"
 
@@ -16,29 +17,32 @@ typedef double FourThere
 typedef float FourFloatsThere
     __attribute__((vector_size(sizeof(FourFloats)), aligned(alignof(float)), may_alias));
 
-inline Four four(const double* x) { return *reinterpret_cast<const FourThere*>(x); }
-inline Four four(const float* x) {
-  const FourFloats floats = *reinterpret_cast<const FourFloatsThere*>(x);
-  return __builtin_convertvector(floats, Four);
+inline void get(const double* x, Four& a) { a = *reinterpret_cast<const FourThere*>(x); }
+inline void get(const float* x, FourFloats& a) { a = *reinterpret_cast<const FourFloatsThere*>(x); }
+inline void get(const float* x, Four& a) {
+  a = __builtin_convertvector(*reinterpret_cast<const FourFloatsThere*>(x), Four);
 }
-inline void put_four(double* x, const Four& a) { *reinterpret_cast<FourThere*>(x) = a; }
-inline void put_four(float* x, const Four& a) {
-  *reinterpret_cast<FourFloatsThere*>(x) = __builtin_convertvector(a, FourFloats);
-}
+inline void put(double* x, const Four& a) { *reinterpret_cast<FourThere*>(x) = a; }
+inline void put(float* x, const FourFloats& a) { *reinterpret_cast<FourFloatsThere*>(x) = a; }
+inline void put(float* x, const Four& a) { put(x, __builtin_convertvector(a, FourFloats)); }
 
 // Four rows of four; what lies in between stays.
 template <typename From, typename To>
 void transpose_square(const From* from, std::size_t from_stride, To* to, std::size_t to_stride) {
-  const Four a = four(from), b = four(from + from_stride);
-  const Four c = four(from + 2 * from_stride), d = four(from + 3 * from_stride);
-  const Four ab_even = __builtin_shufflevector(a, b, 0, 4, 2, 6);
-  const Four ab_odd = __builtin_shufflevector(a, b, 1, 5, 3, 7);
-  const Four cd_even = __builtin_shufflevector(c, d, 0, 4, 2, 6);
-  const Four cd_odd = __builtin_shufflevector(c, d, 1, 5, 3, 7);
-  put_four(to, __builtin_shufflevector(ab_even, cd_even, 0, 1, 4, 5));
-  put_four(to + to_stride, __builtin_shufflevector(ab_odd, cd_odd, 0, 1, 4, 5));
-  put_four(to + 2 * to_stride, __builtin_shufflevector(ab_even, cd_even, 2, 3, 6, 7));
-  put_four(to + 3 * to_stride, __builtin_shufflevector(ab_odd, cd_odd, 2, 3, 6, 7));
+  // Floats that stay floats keep all their bits, those of a NaN too.
+  constexpr bool kFloats = std::is_same<From, float>::value && std::is_same<To, float>::value;
+  using Row = std::conditional_t<kFloats, FourFloats, Four>;
+  Row a, b, c, d;
+  get(from, a), get(from + from_stride, b);
+  get(from + 2 * from_stride, c), get(from + 3 * from_stride, d);
+  const Row ab_even = __builtin_shufflevector(a, b, 0, 4, 2, 6);
+  const Row ab_odd = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+  const Row cd_even = __builtin_shufflevector(c, d, 0, 4, 2, 6);
+  const Row cd_odd = __builtin_shufflevector(c, d, 1, 5, 3, 7);
+  put(to, __builtin_shufflevector(ab_even, cd_even, 0, 1, 4, 5));
+  put(to + to_stride, __builtin_shufflevector(ab_odd, cd_odd, 0, 1, 4, 5));
+  put(to + 2 * to_stride, __builtin_shufflevector(ab_even, cd_even, 2, 3, 6, 7));
+  put(to + 3 * to_stride, __builtin_shufflevector(ab_odd, cd_odd, 2, 3, 6, 7));
 }
 #else
 template <typename From, typename To>

@@ -27,6 +27,7 @@ def open_series(series: pl.Series) -> Opened:
     values, close = _open_column(series)
 
     def join(results: Array, name: str, decays: list[Any]) -> pl.DataFrame:
+        _check(name, decays)
         columns = zip(results, decays, strict=True)
         return pl.DataFrame([close(result).alias(f"{name}={decay}") for result, decay in columns])
 
@@ -45,6 +46,7 @@ def open_frame(frame: pl.DataFrame) -> Opened:
         return pl.DataFrame([column.close(result[:, i]) for i, column in enumerate(columns)])
 
     def join(results: Array, name: str, decays: list[Any]) -> pl.DataFrame:
+        _check(name, decays)
         parts = zip(results, decays, strict=True)
         return pl.concat(
             [close(part).select(pl.all().name.suffix(f" {name}={decay}")) for part, decay in parts],
@@ -54,9 +56,18 @@ def open_frame(frame: pl.DataFrame) -> Opened:
     return Opened(values, close, join)
 
 
+def _check(name: str, decays: list[Any]) -> None:
+    if len({str(decay) for decay in decays}) < len(decays):
+        raise ValueError(
+            f"{name} must not have a value twice for polars, whose columns have a name each; "
+            f"received {decays!r}"
+        )
+
+
 def _open_column(series: pl.Series) -> _Column:
     dtype = series.dtype
-    if not (dtype.is_float() or dtype.is_integer() or dtype == pl.Boolean):
+    # Null is a column in which nothing is there.
+    if not (dtype.is_float() or dtype.is_integer() or dtype in (pl.Boolean, pl.Null)):
         raise TypeError(
             f"samples must be numbers; received a column of {dtype}, named {series.name!r}: cast "
             "it to pl.Float64 or leave it out"
