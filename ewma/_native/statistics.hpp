@@ -37,13 +37,6 @@ class Statistics {
     if (!request.options.debias) state_.weight = 1.0, empty_ = false;
   }
 
-  // How many of the next n samples to take at once: few at first, for a block has to have something
-  // to start from.
-  std::size_t at_once(std::size_t n) const {
-    const bool few = n >= 2 * kWorthIt && state_.pairs == 0.0 && wants_blocks();
-    return few ? kWorthIt : n < kRows ? n : kRows;
-  }
-
   // The next n <= kRows samples x with their decays a and weights b, which are not looked at where
   // there are powers; y may be x.
   void run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
@@ -54,7 +47,7 @@ class Statistics {
       x = kept;
     }
     if (powers_ != nullptr) {
-      if (n >= kWorthIt && state_.pairs > 0.0 && scale_->in == 1.0 && wants_blocks()) {
+      if (n >= kWorthIt && takes_blocks()) {
         const bool had_gaps = gaps_;
         if (!had_gaps && whole_block(x, y, n)) return;
         if (block_with_gaps(x, y, n)) return;
@@ -92,9 +85,9 @@ class Statistics {
     double x[kRows], a[kRows], b[kRows], y[kRows];
   };
 
-  bool wants_blocks() const {
-    return powers_ != nullptr && request_->statistic != Statistic::kMean &&
-           request_->options.debias && powers_->beta >= 0.5;
+  bool takes_blocks() const {
+    return request_->statistic != Statistic::kMean && request_->options.debias &&
+           powers_->beta >= 0.5 && state_.pairs > 0.0 && scale_->in == 1.0;
   }
 
   bool takes_whole_blocks() const { return state_.weight >= 1.9 && pending_ == 1.0; }

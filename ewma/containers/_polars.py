@@ -74,9 +74,8 @@ def _open_column(series: pl.Series) -> _Column:
         )
     kept = dtype if dtype.is_float() else pl.Float64
     missing = series.is_null().to_numpy()
-    values = series.cast(
-        kept
-    ).to_numpy()  # NumPy has no integers of 128 bits, nor null among others
+    # NumPy has no integers of 128 bits, and no null among others.
+    values = series.cast(kept).to_numpy()
 
     def close(result: Array) -> pl.Series:
         closed = pl.Series(series.name, result).cast(kept)
