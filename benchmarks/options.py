@@ -158,7 +158,7 @@ def _spread(x: npt.NDArray[np.float64], gone: npt.NDArray[np.bool_]) -> Iterator
             numbagg_s = partial(getattr(numbagg, f"move_exp_nan{name}"), samples, alpha=ALPHA)
             yield from _rows(
                 f"{name} of 10^6 float64{gaps}",
-                partial(getattr(ewma, name), samples, BETA, fill=True),
+                partial(getattr(ewma, name), samples, BETA, ignore_na=False, fill=True),
                 {
                     "numbagg": (numbagg_s, None if gaps else Target(">=", 3)),
                     "pandas": (getattr(ewm, name), None if gaps else Target(">=", 8)),
