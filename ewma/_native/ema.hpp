@@ -178,7 +178,7 @@ class alignas(64) Series {
   std::size_t over_gaps(const T* x, T* y, std::size_t n) {
     if (ignore_na_ || !debias_) return between_gaps(x, y, n < kGathered ? n : kGathered);
     if (n < kBlock || powers_->beta < kExactBelow) return 0;
-    return scaled() ? decay_over<true>(x, y) : decay_over<false>(x, y);
+    return decay_over(x, y);
   }
 
   // If the clock stops over gaps, the samples between them, side by side, are a series without any.
@@ -213,83 +213,87 @@ class alignas(64) Series {
 
   // A block of samples over whose gaps the weights decay, as Stretch does it, but that the weight
   // is a sum over those that are there. None where the scale would change.
-  template <bool kScaled, typename T>
+  template <typename T>
   std::size_t decay_over(const T* x, T* y) {
     if (weight_.hi < kFaint) return 0;
+    const Scale& scale = kScales[scale_];
+    const bool is_scaled = scaled();
     weight_ = full_weight();
-    double sample[kBlock], there[kBlock], means[kBlock], weights[kBlock];
-    const double before = weight_.hi * mean_.lo;
-    const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), w = all_lanes(weight_.hi);
-    Lanes widest = {}, largest_own = {}, farthest = {}, counts = {}, tops = {}, rests = {};
-    Scan summed(*powers_), counted(*powers_);
+    // One sum after the other: what both of them keep is more than the registers.
+    double means[kBlock], weights[kBlock];
+    const Lanes w = all_lanes(weight_.hi), one = all_lanes(1.0);
+    Lanes counts = {}, tops = {}, rests = {};
+    Scan counted(*powers_);
     for (int j = 0; j < kBlock; j += kLanes) {
-      const Lanes power = powers_->powers(j + 1), in = load(x + j);
-      const Lanes n_j = where_there(in, all_lanes(1.0), Lanes{});
-      const Lanes x_j = where_there(in, kScaled ? scale().in * in : in, r);
+      const Lanes n_j = where_there(load(x + j), one, Lanes{});
       const Lanes2 at_the_end = powers_->weights_at_the_end(j);
-      const Lanes own = summed.next(x_j - r), w_j = counted.next(n_j) + w * power;
-      const Lanes change = (own + u * power) / w_j;
-      farthest = larger_magnitude(farthest, x_j);
-      widest = larger_magnitude(widest, change);
-      largest_own = larger_magnitude(largest_own, own);
       counts = counts + n_j;
       tops = tops + n_j * at_the_end.hi;
       rests = rests + n_j * at_the_end.lo;
-      store(sample + j, x_j);
-      store(there + j, n_j);
-      store(weights + j, w_j);
-      store(means + j, r + change);
+      store(weights + j, counted.next(n_j) + w * powers_->powers(j + 1));
     }
     const double count = total(counts);
+    if (count == kBlock) return 0;
+    const double before = weight_.hi * mean_.lo;
+    const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), in = all_lanes(scale.in);
+    Lanes widest = {}, largest_own = {}, farthest = {};
+    Scan summed(*powers_);
+    for (int j = 0; j < kBlock; j += kLanes) {
+      const Lanes x_in = load(x + j), x_j = where_there(x_in, in * x_in, r);
+      const Lanes own = summed.next(x_j - r);
+      const Lanes change = (own + u * powers_->powers(j + 1)) / load(weights + j);
+      farthest = larger_magnitude(farthest, x_j);
+      widest = larger_magnitude(widest, change);
+      largest_own = larger_magnitude(largest_own, own);
+      store(means + j, r + change);
+    }
     const double largest = larger(largest_lane(farthest), largest_);
-    if (count == kBlock || !(largest <= kScaledLimit)) return 0;
+    if (!(largest <= kScaledLimit)) return 0;
     const Double2 power = powers_->power(kBlock), mean_before = mean_, weight_before = weight_;
     weight_ = add(multiply(power, weight_), two_sum(total(tops), total(rests)));
     const bool slow = powers_->beta > kSlowGaps;
     const double sums = kOneSided * (slow ? smaller(count, weight_.hi) : count);
     if (largest_lane(widest) > (slow ? kWideSlow : kWide) * largest ||
         largest_lane(largest_own) > sums * largest) {
-      refine_gaps(sample, there, weights, means, before, weight_before);
+      refine_gaps(x, weights, means, before, weight_before);
     } else {
       const Double2 sum = two_sum(power.hi * before, summed.last());
       mean_ = add(mean_.hi, divide(sum, weight_));
     }
     largest_ = largest;
     gaps_ += kBlock - static_cast<std::size_t>(count);
-    if (y != nullptr) {
-      T all[kBlock];
-      for (int j = 0; j < kBlock; j += kLanes) {
-        const Lanes mean = load(means + j);
-        store(all + j, kScaled ? bounded(scale().out * mean) : mean);
-      }
-      if (fill_) {
-        T closed[1 + kBlock + kBehind];
-        closed[0] =
-            static_cast<T>(kScaled ? bounded(mean_before.hi * scale().out) : mean_before.hi);
-        close_up(x, all, kBlock, closed + 1);
-        open_up(x, closed, kBlock, true, y);
-      } else {
-        put_where_there(x, all, kBlock, y);
-      }
+    if (y == nullptr) return kBlock;
+    T all[kBlock];
+    for (int j = 0; j < kBlock; j += kLanes) {
+      const Lanes mean = load(means + j);
+      store(all + j, is_scaled ? bounded(scale.out * mean) : mean);
+    }
+    if (fill_) {
+      fill_up(x, all, kBlock, static_cast<T>(bounded(mean_before.hi * scale.out)), y);
+    } else {
+      put_where_there(x, all, kBlock, y);
     }
     return kBlock;
   }
 
   // Stretch::refine where the weight is a sum over the samples that are there: by how much a weight
   // misses its recurrence is known well, too, and both are summed up like samples.
-  void refine_gaps(const double* sample, const double* there, const double* weights, double* means,
-                   double before, Double2 weight_before) {
-    const Lanes beta = all_lanes(powers_->beta), u = all_lanes(before);
+  template <typename T>
+  void refine_gaps(const T* x, const double* weights, double* means, double before,
+                   Double2 weight_before) {
+    const Lanes beta = all_lanes(powers_->beta), u = all_lanes(before), one = all_lanes(1.0);
+    const Lanes r = all_lanes(mean_.hi), in = all_lanes(scale().in);
     const Lanes w_lo = all_lanes(weight_before.lo);
-    Lanes mean_before = all_lanes(mean_.hi), w_before = all_lanes(weight_before.hi);
+    Lanes mean_before = r, w_before = all_lanes(weight_before.hi);
     Lanes mean = {}, off = {};
     Scan missed(*powers_), uncounted(*powers_);
     for (int j = 0; j < kBlock; j += kLanes) {
-      const Lanes power = powers_->powers(j + 1), n_j = load(there + j), w_j = load(weights + j);
+      const Lanes power = powers_->powers(j + 1), x_in = load(x + j), w_j = load(weights + j);
+      const Lanes n_j = where_there(x_in, one, Lanes{}), x_j = where_there(x_in, in * x_in, r);
       mean = load(means + j);
       const Lanes shifted = back<1>(mean_before, mean), w_shifted = back<1>(w_before, w_j);
       const Lanes short_by = uncounted.next(fma(beta, w_shifted, n_j - w_j)) + w_lo * power;
-      const Lanes2 rise = two_sum(load(sample + j), -shifted), fall = two_sum(shifted, -mean);
+      const Lanes2 rise = two_sum(x_j, -shifted), fall = two_sum(shifted, -mean);
       const Lanes miss =
           fma(w_j, fall.hi, n_j * rise.hi) + (n_j * rise.lo + (w_j * fall.lo + short_by * fall.hi));
       off = missed.next(miss) + u * power;
@@ -303,13 +307,28 @@ class alignas(64) Series {
   template <typename T>
   std::size_t stretch(const T* x, T* y, std::size_t n) {
     settle();
-    if (steady()) return scaled() ? run<true, true>(x, y, n) : run<false, true>(x, y, n);
-    return scaled() ? run<true, false>(x, y, n) : run<false, false>(x, y, n);
+    if (scaled()) return scaled_stretch(x, y, n);
+    return steady() ? run<true>(x, y, n) : run<false>(x, y, n);
   }
 
-  template <bool kScaled, bool kSteady, typename T>
+  // Tiny samples, and those near the largest double, are multiplied on the way in.
+  template <typename T>
+  std::size_t scaled_stretch(const T* x, T* y, std::size_t n) {
+    constexpr std::size_t kAtOnce = 4 * kLongBlock;
+    double samples[kAtOnce], means[kAtOnce];
+    const std::size_t most = n < kAtOnce ? n : kAtOnce;
+    for (std::size_t i = 0; i < most; ++i) samples[i] = scale().in * static_cast<double>(x[i]);
+    double* const to = y == nullptr ? nullptr : means;
+    const std::size_t done =
+        steady() ? run<true>(samples, to, most) : run<false>(samples, to, most);
+    if (y == nullptr) return done;
+    for (std::size_t i = 0; i < done; ++i) y[i] = static_cast<T>(bounded(means[i] * scale().out));
+    return done;
+  }
+
+  template <bool kSteady, typename T>
   std::size_t run(const T* x, T* y, std::size_t n) {
-    Stretch<T, kScaled, kSteady> stretch(*powers_, scale(), mean_, weight_, largest_);
+    Stretch<T, kSteady> stretch(*powers_, mean_, weight_, largest_);
     const std::size_t done = stretch.run(x, y, n);
     if (done > 0) mean_ = stretch.mean(), weight_ = stretch.weight(), largest_ = stretch.largest();
     return done;

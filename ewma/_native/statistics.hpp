@@ -152,7 +152,11 @@ class Statistics {
     if (!run(*powers_, samples, last + 1, request_->bias, before, progress)) return false;
     state_ = progress.after(last, state_.mean);
     pending_ = stops ? 1.0 : powers_->power(static_cast<int>(n - end)).hi;
-    put_where_there_is_one(x, n, samples, progress.y, end, y);
+    if (stops) {
+      put_apart(x, n, progress.y, count, y);
+    } else {
+      put(x, n, progress.y, end, y);
+    }
     settle();
     return true;
   }
@@ -184,24 +188,40 @@ class Statistics {
       faded_ = room.b[i] > 0.0 ? 1.0 : faded_ * room.a[i];
     }
     pending_ = pending;
-    put_where_there_is_one(x, n, x, room.y, end, y);
+    put(x, n, room.y, end, y);
     return true;
   }
 
-  // The results after the first `count` of the samples `of`, of which those that are there are
-  // those of x, the last being there: they go to y, and what is missing is filled.
-  void put_where_there_is_one(const double* x, std::size_t n, const double* of,
-                              const double* results, std::size_t count, double* y) {
-    double closed[1 + kRows + kBehind];
-    closed[0] = last_;
-    close_up(of, results, count, closed + 1);
-    const bool is_mean = request_->statistic == Statistic::kMean, fill = request_->options.fill;
-    open_up(x, closed, n, fill || !is_mean, y);
-    if (!fill && !is_mean) {
-      for (std::size_t i = 0; i < n; ++i) y[i] = either(is_there(x[i]), y[i], std::nan(""));
+  // The results after each of n samples x up to `end`, of which the last is there, go to y; what is
+  // missing is filled, or stays.
+  void put(const double* x, std::size_t n, const double* results, std::size_t end, double* y) {
+    if (request_->options.fill) {
+      fill_up(x, results, n, last_, y);
+    } else {
+      put_where_there(x, results, n, y);
+      leave_out(x, n, y);
     }
+    last_ = results[end - 1];
+    seen_ = true;
+  }
+
+  // The same of results that are side by side, for those `count` of the samples alone that are
+  // there.
+  void put_apart(const double* x, std::size_t n, const double* results, std::size_t count,
+                 double* y) {
+    double behind[1 + kRows + kBehind];
+    behind[0] = last_;
+    std::memcpy(behind + 1, results, count * sizeof *results);
+    open_up(x, behind, n, request_->options.fill, y);
+    if (!request_->options.fill) leave_out(x, n, y);
     last_ = results[count - 1];
     seen_ = true;
+  }
+
+  // A sample that is no number is its own mean, but has no variance.
+  void leave_out(const double* x, std::size_t n, double* y) const {
+    if (request_->statistic == Statistic::kMean) return;
+    for (std::size_t i = 0; i < n; ++i) y[i] = either(is_there(x[i]), y[i], std::nan(""));
   }
 
   // What is nothing beside the samples that led to this scale would end in denormals.

@@ -70,14 +70,13 @@ class Scan {
   Lanes x_ = {}, pairs_ = {}, fours_ = {}, sum_ = {};
 };
 
-// kScaled: samples are multiplied by a power of two on the way in. kSteady: the weight has stopped
-// growing.
-template <typename T, bool kScaled, bool kSteady>
+// kSteady: the weight has stopped growing.
+template <typename T, bool kSteady>
 class Stretch {
  public:
-  Stretch(const Powers& powers, const Scale& scale, Double2 mean, Double2 weight, double largest)
-      : powers_(powers), scale_(scale), mean_(mean), weight_(weight), largest_(largest) {
-    set_reference(static_cast<double>(static_cast<T>(scale.out * mean.hi)) * scale.in);
+  Stretch(const Powers& powers, Double2 mean, Double2 weight, double largest)
+      : powers_(powers), mean_(mean), weight_(weight), largest_(largest) {
+    set_reference(static_cast<double>(static_cast<T>(mean.hi)));
   }
 
   // Smooths up to kStretch of the next n samples, or only takes whole blocks of them in where y is
@@ -116,7 +115,6 @@ class Stretch {
 
   bool polish() const { return powers_.beta < kPolishBelow; }
   Double2 alpha() const { return {powers_.alpha, 0.0}; }
-  Lanes sample(const T* at) const { return kScaled ? scale_.in * load(at) : load(at); }
 
   void set_reference(double r) {
     r_ = r;
@@ -149,7 +147,7 @@ class Stretch {
     T filled[kLongBlock];
     const auto fill_up = [&] {
       if (fill == 0 && x != y) return x;
-      for (int j = 0; j < fill; ++j) filled[j] = static_cast<T>(scale_.out * r_);
+      for (int j = 0; j < fill; ++j) filled[j] = static_cast<T>(r_);
       std::memcpy(filled + fill, x, size * sizeof(T));
       return static_cast<const T*>(filled);
     };
@@ -163,7 +161,7 @@ class Stretch {
     T* const to = from == x ? y : filled;
     double buffer[kExact ? kLongBlock : 1];
     double* means = buffer;
-    if constexpr (kExact && !kScaled) {
+    if constexpr (kExact) {
       if (to == y) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
@@ -193,7 +191,7 @@ class Stretch {
                     : refine<false>(from, means, width, fill, mean_before, u, weight);
       }
       if (means == buffer) {
-        for (int j = 0; j < width; j += kLanes) put(to + j, load(means + j));
+        for (int j = 0; j < width; j += kLanes) store(to + j, load(means + j));
       }
     }
     if (to == filled) std::memcpy(y, filled + fill, size * sizeof(T));
@@ -208,7 +206,7 @@ class Stretch {
     for (int j = 0; j < width; j += kLanes) {
       minus_nearest = larger(minus_nearest, -magnitude(load(means + j)));
     }
-    return kVisibleInFloats * std::fabs(r_) > -largest_lane(minus_nearest) * scale_.in;
+    return kVisibleInFloats * std::fabs(r_) > -largest_lane(minus_nearest);
   }
 
   bool is_wide(const Taken& taken, int size) const {
@@ -217,10 +215,6 @@ class Stretch {
                         : !kSteady || powers_.beta > kSlowFrom ? kWideSlow
                                                                : kWide;
     return taken.widest > part * largest_ || taken.largest_own > kOneSided * size * largest_;
-  }
-
-  void put(T* at, const Lanes& mean) const {
-    store(at, kScaled ? bounded(scale_.out * mean) : mean);
   }
 
   // u = beta^size * u + own; the low part is normalised where the stretch ends.
@@ -250,10 +244,10 @@ class Stretch {
     const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
     Lanes a = {}, b = {}, c = {}, d = {};
     for (int j = 0; j < kLongBlock; j += 4 * kLanes) {
-      a = (minus_r + sample(x + j)) + power * a;
-      b = (minus_r + sample(x + j + kLanes)) + power * b;
-      c = (minus_r + sample(x + j + 2 * kLanes)) + power * c;
-      d = (minus_r + sample(x + j + 3 * kLanes)) + power * d;
+      a = (minus_r + load(x + j)) + power * a;
+      b = (minus_r + load(x + j + kLanes)) + power * b;
+      c = (minus_r + load(x + j + 2 * kLanes)) + power * c;
+      d = (minus_r + load(x + j + 3 * kLanes)) + power * d;
     }
     const Lanes by_lane = all_lanes(powers_.power(kLanes).hi);
     const Lanes sums = ((a * by_lane + b) * by_lane + c) * by_lane + d;
@@ -267,10 +261,10 @@ class Stretch {
     const Lanes minus_r = all_lanes(-r_);
     Lanes sum = {}, farthest = {};
     for (int j = 0; j < width; j += kSampled) {
-      const Lanes d0 = magnitude(minus_r + sample(x + j));
-      const Lanes d1 = magnitude(minus_r + sample(x + j + kLanes));
-      const Lanes d2 = magnitude(minus_r + sample(x + j + 2 * kLanes));
-      const Lanes d3 = magnitude(minus_r + sample(x + j + 3 * kLanes));
+      const Lanes d0 = magnitude(minus_r + load(x + j));
+      const Lanes d1 = magnitude(minus_r + load(x + j + kLanes));
+      const Lanes d2 = magnitude(minus_r + load(x + j + 2 * kLanes));
+      const Lanes d3 = magnitude(minus_r + load(x + j + 3 * kLanes));
       sum = sum + ((d0 + d1) + (d2 + d3));
       farthest = larger(farthest, d3);
     }
@@ -290,7 +284,7 @@ class Stretch {
       Lanes distance = {}, own = {}, change = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
         const int k = j + 1 - fill;
-        const Lanes x_j = sample(x + j), d_j = minus_r + x_j;
+        const Lanes x_j = load(x + j), d_j = minus_r + x_j;
         distance = magnitude(d_j);
         sum = sum + distance;
         own = scan.next(d_j);
@@ -311,7 +305,7 @@ class Stretch {
         if constexpr (kExact) {
           store(means + j, mean);
         } else {
-          put(to + j, mean);
+          store(to + j, mean);
         }
       }
       farthest = larger(farthest, distance);
@@ -344,7 +338,7 @@ class Stretch {
     Lanes2 w_j{all_lanes(steady.hi), all_lanes(steady.lo)};
     Lanes before = all_lanes(mean_before), off = {};
     double samples[kLongBlock];
-    for (int j = 0; j < width; j += kLanes) store(samples + j, sample(x + j));
+    for (int j = 0; j < width; j += kLanes) store(samples + j, load(x + j));
     for (int j = 0; j < fill; ++j) samples[j] = means[j] = mean_before;  // misses nothing
     Scan scan(powers_);
     for (int j = 0; j < width; j += kLanes) {
@@ -369,7 +363,6 @@ class Stretch {
   }
 
   const Powers& powers_;
-  const Scale scale_;
   Double2 mean_;       // before the stretch, then after it; scaled, as is all that follows
   Double2 weight_;     // after the last block
   Double2 u_;          // the same
