@@ -37,18 +37,7 @@ def checkpoints(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def outcomes(checkpoints):
-    """What each backend's tests end in; they keep one core busy each, and run side by side."""
-    tests = pytest_itself("tests/keras")
-    with ThreadPoolExecutor(len(BACKENDS)) as pool:
-        yield {
-            backend: pool.submit(run, backend, *tests, CHECKPOINTS=str(checkpoints))
-            for backend in BACKENDS
-        }
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_on(backend, outcomes):
+def test_on(backend, checkpoints):
     """Everything in tests/keras; its output is shown if something fails."""
-    outcomes[backend].result()
+    run(backend, *pytest_itself("tests/keras"), CHECKPOINTS=str(checkpoints))
