@@ -102,6 +102,8 @@ def _wanted(decays: dict[str, Any]) -> _Decays:
         values = list(value)
         if not values:
             raise ValueError(f"{name} must have at least one value; received an empty list")
+        if None in values:
+            raise TypeError(f"{name} must be numbers; received {values!r}")
         return _Decays(name, values, True)
     return _Decays(name, [value], False)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import math
+import re
 import sys
+from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ _PER_SECOND = {
     **{"W": 1 / 604800, "D": 1 / 86400, "h": 1 / 3600, "m": 1 / 60, "s": 1.0, "ms": 1e3},
     **{"us": 1e6, "ns": 1e9, "ps": 1e12, "fs": 1e15, "as": 1e18},
 }
+_NUMBER = r"\s*([-+\d.e]+)\s*"
 
 
 class Times(NamedTuple):
@@ -77,6 +80,8 @@ def duration(halflife: Any) -> float:
     if isinstance(halflife, np.timedelta64):
         name, count = np.datetime_data(halflife.dtype)
         seconds = int(halflife.astype(np.int64)) * count / _PER_SECOND.get(name, math.nan)
+    elif isinstance(halflife, str) and re.fullmatch(_NUMBER, halflife):
+        seconds = math.nan  # pandas takes what has no unit for nanoseconds
     else:
         try:
             seconds = pd.Timedelta(halflife) / _SECOND
@@ -84,8 +89,8 @@ def duration(halflife: Any) -> float:
             seconds = _from_text(halflife)
     if not 0 < seconds < math.inf:
         raise ValueError(
-            "halflife must be a duration above 0 and of a known length, such as '10s', '2h' or a "
-            f"Timedelta; received {halflife!r}"
+            "halflife must be a duration above 0 and of a known length, with its unit, such as "
+            f"'10s', '2h' or a Timedelta; received {halflife!r}"
         )
     return float(seconds)
 
@@ -101,10 +106,11 @@ def as_text(seconds: float) -> str:
 
 
 def _from_text(halflife: Any) -> float:
-    """Return the seconds of what `as_text` wrote where pandas does not read it, else NaN."""
-    if isinstance(halflife, str) and halflife.endswith("s"):
-        with contextlib.suppress(ValueError):
-            return float(halflife[:-1])
+    """Return the seconds of a number and a unit that are too long for pandas, else NaN."""
+    match = re.fullmatch(_NUMBER + "([A-Za-z]+)", str(halflife))
+    with contextlib.suppress(ValueError):
+        if match is not None:
+            return float(match[1]) / _PER_SECOND.get(match[2], math.nan)
     return math.nan
 
 
@@ -184,6 +190,11 @@ def _as_array(times: Any, labels: Any) -> npt.NDArray[Any]:
                 f"{times!r}{'' if labels is not None else ' for samples without an index'}"
             )
         times = labels
+    if isinstance(times, Mapping | Set):
+        raise TypeError(
+            f"times must be an array, a Series or a list, in order; received a "
+            f"{type(times).__name__}"
+        )
     check_index(times, labels, "times")
     if np.ma.is_masked(times):
         first = int(np.argmax(np.ma.getmaskarray(times)))

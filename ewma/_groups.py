@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.int64]
 
+# polars' integers that NumPy has not.
+_LONG_INTEGERS = ("Int128", "UInt128")
+
 
 class Groups(NamedTuple):
     """The group of each row, a number in [0, number)."""
@@ -81,6 +84,13 @@ def _opened(key: Any) -> Any:
         key, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray
     ):
         return np.asarray(key) if key.dtype.kind in "biu" and not key.isna().any() else key
+    polars, arrow = sys.modules.get("polars"), sys.modules.get("pyarrow")
+    if polars is not None and isinstance(key, polars.Series):
+        return _of_polars(key)
+    if arrow is not None and isinstance(key, arrow.Array | arrow.ChunkedArray):
+        import pandas
+
+        return pandas.arrays.ArrowExtensionArray(key)
     if np.ma.is_masked(key):  # what is missing is a group of its own
         keys = np.ma.getdata(key).astype(object)
         keys[np.ma.getmaskarray(key)] = None
@@ -91,13 +101,22 @@ def _opened(key: Any) -> Any:
             f"by must have one key for each row; received {type(key).__name__} of shape "
             f"{values.shape}: give its fields as a list of columns"
         )
-    if isinstance(key, np.ndarray) or values.dtype.kind != "f":
-        return values
-    # Integers with nulls among them (polars, Arrow) are floats here: beyond 2**53 two would be one.
-    for name in ("to_list", "to_pylist"):
-        if hasattr(key, name):
-            return np.array(getattr(key, name)(), object)
-    return values
+    # pandas tells numbers apart as doubles.
+    return values.astype(object) if values.dtype.char in "gG" else values
+
+
+def _of_polars(key: Any) -> npt.NDArray[Any]:
+    """Return the keys as integers where polars has some for them, else as Python's objects.
+
+    NumPy would shorten text that ends in zeros, and has no integers beside nulls.
+    """
+    physical = key.to_physical()
+    is_short = physical.dtype.is_integer() and str(physical.dtype) not in _LONG_INTEGERS
+    if is_short and not physical.has_nulls():
+        return np.asarray(physical.to_numpy())
+    keys = np.empty(len(physical), object)
+    keys[:] = physical.to_list()
+    return keys
 
 
 def _categories(key: Any) -> tuple[npt.NDArray[Any], int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
@@ -105,6 +106,7 @@ def plot(
     decay: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if decay != {"beta": "auto"}:
         beta_from(**decay)  # raises for two, for several values and for a duration
+    data = _from_polars(data)
     if _is_frame(data) and set(data.columns) >= SCALAR_COLUMNS:
         if "smoothed" not in data.columns:
             decay = decay or {"beta": DEFAULT_BETA}
@@ -300,6 +302,17 @@ def _bands(
     return bands, betas
 
 
+def _from_polars(data: Any) -> Any:
+    polars = sys.modules.get("polars")
+    if polars is None or not isinstance(data, polars.Series | polars.DataFrame):
+        return data
+    import pandas as pd
+
+    if isinstance(data, polars.Series):
+        return pd.Series(data.to_numpy(), name=data.name or None)
+    return pd.DataFrame({column.name: column.to_numpy() for column in data.get_columns()})
+
+
 def _is_frame(data: object) -> TypeGuard[pd.DataFrame]:
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
@@ -341,6 +354,9 @@ def _series_values(series: pd.Series[Any]) -> NDArray[np.float64]:
 def _array_columns(data: ArrayLike) -> list[tuple[str, NDArray[np.float64]]]:
     """Return an array's columns, named by their numbers; a single curve has no name."""
     array = np.asarray(data)
+    if array.dtype.kind == "O" or array.dtype.name == "bfloat16":
+        with contextlib.suppress(TypeError, ValueError):  # None is NaN
+            array = array.astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"data must hold real numbers, received {type(data).__name__} of {array.dtype}"

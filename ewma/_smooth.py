@@ -67,7 +67,8 @@ def smooth(
     times : array, Series, Index or "index", optional
         When each sample was taken: numbers, dates or durations that do not go backwards, one for
         each place along `axis`; "index" is a pandas object's own. The past then decays by beta to
-        the power of the time since the sample before. Without, samples come once a unit.
+        the power of the time since the sample before: not at all at the same time. Without,
+        samples come once a unit.
     weighting : "sample" or "time", default "sample"
         Whether each sample counts once, or with `times` for the time it stood, see Notes.
     by : array, Series, Categorical or a list of several, optional

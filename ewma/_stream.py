@@ -236,7 +236,7 @@ class EMA(_core.Stream):
     def __add__(self, later: Self) -> Self:
         if not isinstance(later, EMA):
             return NotImplemented
-        if (self._decay, self._flags) != (later._decay, later._flags):
+        if self._forgets() != later._forgets():
             raise ValueError(
                 f"both must forget alike; received {self!r} + {later!r}: make both with the same "
                 "options"
@@ -260,6 +260,10 @@ class EMA(_core.Stream):
             powers = [math.exp(log_beta * time) if time > 0 else 1.0 for time in elapsed]
         total._join(self, powers)
         return total
+
+    def _forgets(self) -> tuple[float | str, dict[str, bool]]:
+        _, value = self._decay
+        return value if isinstance(value, str) else self._beta, self._flags
 
     def _follow(self, earlier: EMA) -> list[float]:
         """Return for how long the past has decayed since `earlier`, in each column."""

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ewma import smooth
+from ewma import smooth, var
 
 NAN, INF = math.nan, math.inf
 
@@ -489,6 +489,27 @@ def test_half_precision(name):
         expected = smooth(x.astype(float), 0.9).astype(every.dtype)
     np.testing.assert_array_equal(smooth(x, 0.9), expected)
     assert smooth(x.reshape(100, 50), 0.9, axis=1).dtype == every.dtype
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_half_precision_in_pandas(name):
+    half = np.array([4, 1, np.nan, 3], getattr(ml_dtypes, name, np.float16))
+    expected = smooth(half, 0.5).astype(float)
+    series = smooth(pd.Series(half, name="x"), 0.5)
+    assert series.dtype == half.dtype
+    np.testing.assert_array_equal(series.astype(float), expected)
+    for others in ({}, {"y": np.arange(4.0)}, {"y": np.arange(4) * 1j}):
+        frame = smooth(pd.DataFrame({"x": half, **others}), 0.5)
+        assert frame["x"].dtype == half.dtype
+        np.testing.assert_array_equal(frame["x"].astype(float), expected)
+        for name, column in others.items():
+            np.testing.assert_allclose(frame[name], smooth(column, 0.5))
+
+
+def test_a_variance_that_float16_has_not():
+    half = np.array([60000, -60000], np.float16)
+    assert var(pd.Series(half), 0.5)[1] == np.inf
+    assert var(pd.DataFrame({"x": half, "y": [1.0, 2.0]}), 0.5)["x"][1] == np.inf
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])

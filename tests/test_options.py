@@ -166,6 +166,8 @@ def test_containers_axes_and_several_betas(named):
         assert result.dtype == block.dtype
         one = np.moveaxis(result, axis, -1).reshape(-1, 10)[0]
         np.testing.assert_allclose(one, y, rtol=1e-14 if block.dtype == np.float64 else 1e-6)
+    with pytest.raises(TypeError, match=r"beta must be numbers; received \[None, 0\.5\]"):
+        function(rows, [None, 0.5], **options)
     several = function(rows, [0.5, 0.9], **options)
     assert several.shape == (2, 10, 3)
     np.testing.assert_array_equal(several[1], function(rows, 0.9, **options))

@@ -8,6 +8,7 @@ import matplotlib
 import matplotlib.dates
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,6 +238,20 @@ def test_columns_of_one_name_are_all_drawn():
     figure = plot(pd.DataFrame([[1.0, 5.0], [2.0, 6.0]], columns=["x", "x"]))
     raws = [list(raw.get_ydata()) for raw, _ in pairs(figure.axes[0])]
     assert raws == [[1.0, 2.0], [5.0, 6.0]]
+
+
+def test_polars_has_names_too():
+    frame = pl.DataFrame({"loss": [3.0, None, 1.0], "text": ["a", "b", "c"], "n": [1, 2, 3]})
+    figure = plot(frame, 0.5)
+    assert legend_texts(figure) == ["loss", "n"]
+    np.testing.assert_array_equal(pairs(figure.axes[0])[0][0].get_ydata(), [3, np.nan, 1])
+    (panel,) = plot(frame["loss"], 0.5).axes
+    assert panel.get_title() == "loss"
+
+
+def test_a_list_with_none_is_drawn():
+    (panel,) = plot([1.0, None, 2.0], 0.5).axes
+    np.testing.assert_array_equal(panel.lines[0].get_ydata(), [1, np.nan, 2])
 
 
 def test_arrays_of_one_and_two_dimensions():

@@ -243,6 +243,23 @@ def test_sum_with_times(shape, ignore_na):
             )
 
 
+def test_a_sum_under_two_names():
+    earlier, later = EMA(alpha=0.5), EMA(0.5)
+    earlier.update([4.0, 1.0]), later.update([3.0])
+    assert (earlier + later).update(2.0) == smooth([4.0, 1.0, 3.0, 2.0], 0.5)[-1]
+
+
+def test_integers_go_the_short_way():
+    ema, same = EMA(0.5), EMA(0.5)
+    for sample in (4, -1, 2**60, True, 3):
+        result = ema.update(sample)
+        assert type(result) is float
+        assert result == same.update(float(sample))
+    with pytest.raises((ValueError, OverflowError), match=r"float"):
+        ema.update(10**400)
+    assert ema.update(5) == same.update(5.0)
+
+
 def test_sum_of_what_does_not_fit():
     a, b = EMA(0.5), EMA(0.9)
     with pytest.raises(ValueError, match=r"both must forget alike; received EMA\(beta=0.5"):

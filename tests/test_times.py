@@ -189,6 +189,20 @@ def test_bad_times(times, rule):
         smooth(np.ones(4), times=times, **beta)
 
 
+@pytest.mark.parametrize("times", [{0: 1, 1: 2}, {1, 2}, {1: 0, 2: 0}.keys()])
+def test_times_without_an_order(times):
+    with pytest.raises(TypeError, match="times must be an array, a Series or a list, in order; re"):
+        smooth(np.ones(2), times=times)
+
+
+@pytest.mark.parametrize("halflife", ["300000D", "7.2e+06 h", "25920000000s", "00:00:10"])
+def test_a_halflife_of_any_length(halflife):
+    seconds = {"7": 25_920_000_000, "0": 10}.get(halflife[0], 25_920_000_000)
+    times = (np.arange(8) * seconds).astype("M8[s]")
+    found = smooth(X[:8], halflife=halflife, times=times)
+    np.testing.assert_allclose(found, smooth(X[:8], 0.5), rtol=1e-12)
+
+
 def test_backwards_within_a_group():
     assert smooth([1.0, 2.0, 3.0], times=[5, 0, 6], by=["a", "b", "a"])[2] > 1
     with pytest.raises(ValueError, match="within a group; received 4 at position 2"):
@@ -200,7 +214,7 @@ def test_bad_halflife_and_weighting():
         smooth(X, times=dates("s"))
     with pytest.raises(ValueError, match="received halflife=5"):
         smooth(X, halflife=5, times=dates("s"))
-    for bad in ("0s", "-1s", "soon", pd.NaT):
+    for bad in ("0s", "-1s", "soon", "10", " 1e3", "", pd.NaT):
         with pytest.raises((ValueError, TypeError), match="halflife must be a"):
             smooth(X, halflife=bad, times=dates("s"))
     with pytest.raises(ValueError, match=r"a Timedelta; received beta=0\.5$"):

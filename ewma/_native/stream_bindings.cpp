@@ -57,10 +57,13 @@ class Stream {
   // A number goes the short way while this is one series without times; anything else is opened in
   // Python first.
   nb::object update(nb::handle x, nb::handle times) {
-    if (PyFloat_Check(x.ptr()) && plain_ && times.is_none()) {
-      ++rows_;
-      const double sample = PyFloat_AS_DOUBLE(x.ptr());
-      return nb::steal(PyFloat_FromDouble(kernel_.observe(sample, rule_, states_[0])));
+    if (plain_ && times.is_none() && (PyFloat_Check(x.ptr()) || PyLong_CheckExact(x.ptr()))) {
+      const double sample = PyFloat_AsDouble(x.ptr());
+      if (sample != -1.0 || PyErr_Occurred() == nullptr) {
+        ++rows_;
+        return nb::steal(PyFloat_FromDouble(kernel_.observe(sample, rule_, states_[0])));
+      }
+      PyErr_Clear();  // an integer too large, of which the long way tells
     }
     return nb::find(*this).attr("_update")(x, times);
   }

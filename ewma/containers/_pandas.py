@@ -42,7 +42,8 @@ def open_frame(frame: pd.DataFrame) -> Opened:
         return Opened(values, close_same, _side_by_side(close_same))
 
     columns = [_open_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
-    common = np.result_type(np.float64, *(column.values for column in columns))
+    is_complex = any(column.values.dtype.kind == "c" for column in columns)
+    common = np.complex128 if is_complex else np.float64
     # Columns lie whole in memory, as in pandas.
     values = np.empty(frame.shape, common, order="F")
     for i, column in enumerate(columns):
@@ -79,13 +80,14 @@ def _close_column(column: Opened, result: Array) -> Any:
             return result
         result = result.real
     kept = np.float64 if column.values.dtype.kind in "biu" else column.values.dtype
-    return column.close(result.astype(kept, copy=False))
+    with np.errstate(over="ignore"):  # infinite, as a variance is that float16 has not
+        return column.close(result.astype(kept, copy=False))
 
 
 def _open_column(series: pd.Series[Any]) -> Opened:
     """Open one column; what its `close` returns is an array of NumPy's or pandas' own."""
     dtype = series.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "biufcO":
+    if isinstance(dtype, np.dtype) and (dtype.kind in "biufcO" or is_native(dtype)):
         try:
             return open_array(series.to_numpy())
         except TypeError as error:
