@@ -59,3 +59,17 @@ def learning_rate(value: Any, decay: float) -> Any:
             f"itself and leave decay out; received learning_rate={value!r}, decay={decay!r}"
         )
     return value
+
+
+def representable(momentum: float, dtype: str) -> float | None:
+    """Return the momentum that a fused kernel is to be given, which computes in `dtype`.
+
+    It multiplies v by mu and g by 1 - mu. Where these, rounded, make more or less than 1 together,
+    v is drawn aside, the farther the longer it remembers; so mu is rounded first. None where it
+    would remember for another time than `momentum` then.
+    """
+    mu = float(np.dtype(dtype).type(momentum))
+    return mu if abs(mu - momentum) <= _OTHER_TIME * (1 - momentum) else None
+
+
+_OTHER_TIME = 2**-12

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from ewma_keras import _saved_state
+from ewma_keras._arguments import representable
 
 
 class BackendOptimizer(keras.optimizers.Optimizer):
@@ -42,7 +43,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         ):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        scalars: dict[Any, tuple[Any, Any, Any]] = {}  # once a step, not once a variable
+        scalars: dict[Any, Any] = {}  # once a step, not once a variable
         products = _Products()
         # From the last variable to the first, as a backward pass has their gradients.
         pairs = zip(reversed(grads), reversed(trainable_variables), strict=True)
@@ -58,9 +59,10 @@ class BackendOptimizer(keras.optimizers.Optimizer):
                 self.update_step(g, w, learning_rate)
                 continue
             if w.dtype not in scalars:
-                mu = tf.constant(self.momentum, w.dtype)
-                gain = tf.constant(1 - self.momentum, w.dtype)
-                scalars[w.dtype] = mu, gain, self._rate(learning_rate, w.dtype)
+                scalars[w.dtype] = self._scalars(learning_rate, w.dtype)
+            if scalars[w.dtype] is None:
+                self.update_step(g, w, learning_rate)
+                continue
             mu, gain, rate = scalars[w.dtype]
             with products.room_for(w):
                 product = gain * g
@@ -74,6 +76,13 @@ class BackendOptimizer(keras.optimizers.Optimizer):
                 use_nesterov=self.nesterov,
             )
             products.used_by(step, w)
+
+    def _scalars(self, learning_rate: Any, dtype: Any) -> tuple[Any, Any, Any] | None:
+        mu = representable(self.momentum, dtype.real_dtype.name)
+        if mu is None:
+            return None
+        rate = self._rate(learning_rate, dtype, mu)
+        return tf.constant(mu, dtype), tf.constant(1 - mu, dtype), rate
 
     def _has_strategy(self) -> bool:
         # Also outside its scope, where its variables still have a part on each device: the kernel

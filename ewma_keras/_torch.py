@@ -12,6 +12,8 @@ import keras
 import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+from ewma_keras._arguments import representable
+
 
 class BackendOptimizer(keras.optimizers.Optimizer):
     """What `MomentumSGD` does by other means on PyTorch."""
@@ -40,6 +42,9 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
         alike: dict[Any, tuple[list[Any], list[Any], list[Any]]] = defaultdict(lambda: ([], [], []))
+        momentums: dict[Any, Any] = {
+            dtype: representable(self.momentum, name) for dtype, name in _FLOATS.items()
+        }
         velocities = self._velocities_of(trainable_variables)
         # One that is itself a weight is to be read as it was before the step.
         weights = {variable._value.data_ptr() for variable in trainable_variables}
@@ -47,7 +52,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         for g, variable, velocity in zip(grads, trainable_variables, velocities, strict=True):
             # `_value`, since `value` asks for scopes each time, a third of a step of many variables
             w, v = variable._value, velocity._value
-            if _fits(w, g, v):
+            if _fits(w, g, v) and momentums[w.dtype] is not None:
                 ws, gs, vs = alike[w.dtype, w.get_device()]
                 ws.append(w)
                 gs.append(g)
@@ -55,8 +60,9 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             else:
                 self.update_step(g, variable, learning_rate)
         for (dtype, _), (ws, gs, vs) in alike.items():
-            rate = self._rate(learning_rate, keras.backend.standardize_dtype(dtype))
-            _fused_step(ws, gs, vs, self.momentum, float(rate), self.nesterov)
+            mu = momentums[dtype]
+            rate = self._rate(learning_rate, _FLOATS[dtype], mu)
+            _fused_step(ws, gs, vs, mu, float(rate), self.nesterov)
 
     def _velocities_of(self, trainable_variables: Sequence[Any]) -> list[Any]:
         # All of them come in the order of the velocities; to look each up takes ten times as long.
@@ -87,7 +93,8 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         return contextlib.nullcontext()
 
 
-_FLOATS = {torch.float32, torch.float64, torch.float16, torch.bfloat16}
+# The velocities of others are of another type than their variables.
+_FLOATS = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def _fits(w: Any, g: Any, v: Any) -> bool:

@@ -114,6 +114,7 @@ class SmoothedMetrics(keras.callbacks.Callback):
         self._file: StateFile | None = None
         self._batches = RunningMeans()
         self._left_out: set[str] = set()
+        self._unseen: set[str] = set()  # the validation's, as long as there was none
 
     def smooths(self, name: str) -> bool:
         """Return whether the metric of this name is one to smooth.
@@ -134,6 +135,12 @@ class SmoothedMetrics(keras.callbacks.Callback):
         self._file = StateFile.in_backup(self, callbacks)
         self._starting = True
         self._left_out = set()
+        self._unseen = {name for name in self.metrics or () if name.startswith("val_")}
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Say which of `metrics` were to come from a validation that there never was."""
+        if self._unseen:
+            _warn_of(sorted(self._unseen), "no validation at all")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Take up the state that belongs to the training's first epoch."""
@@ -196,15 +203,12 @@ class SmoothedMetrics(keras.callbacks.Callback):
     def _check_named(self, logs: dict[str, Any]) -> None:
         """Say which of `metrics` are missing; the validation's only where there was one."""
         validated = any(name.startswith("val_") for name in logs)
+        if validated:
+            self._unseen = set()
         expected = [n for n in self.metrics or () if validated or not n.startswith("val_")]
         missing = [name for name in expected if name not in logs]
         if missing:
-            warnings.warn(
-                f"metrics must be names in the logs; not there: {', '.join(missing)}; there: "
-                f"{', '.join(logs)}",
-                ewma.EwmaWarning,
-                stacklevel=2,
-            )
+            _warn_of(missing, ", ".join(logs))
 
     def _say_left_out(self, values: dict[str, Any]) -> None:
         """Say once a training what is no number."""
@@ -217,6 +221,14 @@ class SmoothedMetrics(keras.callbacks.Callback):
                 stacklevel=3,
             )
         self._left_out.update(values)
+
+
+def _warn_of(missing: list[str], there: str) -> None:
+    warnings.warn(
+        f"metrics must be names in the logs; not there: {', '.join(missing)}; there: {there}",
+        ewma.EwmaWarning,
+        stacklevel=3,
+    )
 
 
 def _number(value: Any) -> float | None:

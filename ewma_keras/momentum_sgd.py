@@ -67,7 +67,8 @@ class MomentumSGD(BackendOptimizer):
     ----------
     velocities : list of keras.Variable or None
         One a variable, float32 for float16 and bfloat16 variables, else of the variable's type;
-        empty if `momentum` is 0. None for a variable that is overwritten with its gradient.
+        empty if `momentum` is 0. None for a variable that is overwritten with its gradient. (SGD
+        has `momentums`, of another sign and scale.)
 
     Raises
     ------
@@ -215,15 +216,18 @@ class MomentumSGD(BackendOptimizer):
         # Not in a subclass that overrides it: nothing but the rule itself may then be taken.
         return type(self).update_step is MomentumSGD.update_step
 
-    def _rate(self, learning_rate: Any, dtype: Any) -> Any:
-        """Return what v, or with Nesterov n, is multiplied by before it is subtracted."""
+    def _rate(self, learning_rate: Any, dtype: Any, mu: float | None = None) -> Any:
+        """Return what v, or with Nesterov n, is multiplied by before it is subtracted.
+
+        `mu` is what v was decayed by where that is not `momentum` to its last digit.
+        """
         rate = ops.convert_to_tensor(learning_rate, dtype) * (
             (1 - self.dampening) / (1 - self.momentum)
         )
         if self.debias and self.momentum:
             # gain(mu, t) / (1 - mu); through expm1, since in float32 1 - mu**t cancels.
             t = ops.cast(self.iterations, dtype) + (2 if self.nesterov else 1)
-            rate = rate / -ops.expm1(t * math.log(self.momentum))
+            rate = rate / -ops.expm1(t * math.log(self.momentum if mu is None else mu))
         return rate
 
     @property

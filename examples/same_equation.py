@@ -96,6 +96,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("same_equation.png"), metavar="FILE")
     out = parser.parse_args().out
+    if out.exists() or not out.parent.is_dir():
+        why = "exists already" if out.exists() else "would be in a folder that does not exist"
+        parser.error(f"{out} {why}: name another with --out")
     x = noisy_curve()
     smoothed = ewma.smooth(x.astype("float64"), beta=BETA, debias=False)
     columns = [smoothed, np.array(velocities(x)), np.array(descended(x))]

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+import ewma
 from ewma_keras import MomentumSGD
 
 BACKEND = keras.backend.backend()
@@ -72,3 +73,18 @@ def fit(model, epochs=1, **options):
 def weights(model):
     """Return all weights of a model as one vector."""
     return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+def long_memory(mu, apply_all):
+    """Return the velocity in float32 after 3,000 steps around 0.7, and the EMA of the gradients.
+
+    `apply_all(optimizer, w, gradients)` takes the steps.
+    """
+    g = (0.7 + np.random.default_rng(1).normal(size=3000)).astype("float32")
+    w = variable(np.zeros(1), "float32")
+    optimizer = MomentumSGD(1e-6, mu)
+    optimizer.build([w])
+    optimizer.velocities[0].assign(ops.full((1,), 0.7, "float32"))
+    apply_all(optimizer, w, g)
+    expected = 0.7 + ewma.smooth(g.astype("float64") - 0.7, mu, debias=False)
+    return array(optimizer.velocities[0])[0], expected[-1]

@@ -411,6 +411,16 @@ def test_a_metric_that_is_not_there_is_said():
 
 
 @on_one_backend
+def test_a_validation_that_never_comes_is_said_in_the_end():
+    with pytest.warns(
+        ewma.EwmaWarning, match="not there: val_loss; there: no validation at all"
+    ) as said:
+        fit(SmoothedMetrics(metrics=["loss", "val_loss"]), epochs=2, validation_data=None)
+    assert [w.category for w in said].count(ewma.EwmaWarning) == 1
+    fit(SmoothedMetrics(metrics=["val_loss"]), epochs=3, validation_freq=3)
+
+
+@on_one_backend
 def test_an_array_is_said_once_to_be_left_out():
     values = [np.ones((2, 3), "f4"), np.zeros((2, 3), "f4"), np.float32(2.0)]
     with pytest.warns(ewma.EwmaWarning, match=r"'loss' is a ndarray of shape \(2, 3\)") as said:

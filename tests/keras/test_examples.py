@@ -68,6 +68,15 @@ def test_mnist_momentum_keeps_what_is_there(tmp_path, monkeypatch, capsys):
     assert "exists already: remove it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("out", ["there.png", "not/there.png"])
+def test_same_equation_keeps_what_is_there(tmp_path, monkeypatch, capsys, out):
+    (tmp_path / "there.png").write_bytes(b"mine")
+    with pytest.raises(SystemExit):
+        run("same_equation.py", monkeypatch, "--out", tmp_path / out)
+    assert "name another with --out" in capsys.readouterr().err
+    assert (tmp_path / "there.png").read_bytes() == b"mine"
+
+
 def test_same_equation(tmp_path, monkeypatch, capsys):
     out = tmp_path / "same_equation.png"
     run("same_equation.py", monkeypatch, "--out", out)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras_steps import BACKEND, array, gradients, variable
+from keras_steps import BACKEND, array, gradients, long_memory, variable
 
 from ewma_keras import MomentumSGD
 
@@ -97,6 +97,21 @@ def test_equal_to_the_plain_rule(options, mode):
     for fused, plain, v in zip(*ends, (*ws, *optimizer.velocities), strict=True):
         rtol = {"float64": 1e-13, "float32": 1e-5, "bfloat16": 1e-2}[v.dtype]
         np.testing.assert_allclose(fused, plain, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("mu", [0.9, 0.99, 0.999, 0.99999])
+def test_what_is_rounded_does_not_draw_the_velocity_aside(mu):
+    def apply_all(optimizer, w, gradients):
+        @tf.function
+        def step(gs):
+            for g in tf.unstack(gs):
+                optimizer.apply([g[None]], [w])
+
+        for gs in gradients.reshape(-1, 100):
+            step(tf.constant(gs))
+
+    velocity, expected = long_memory(mu, apply_all)
+    np.testing.assert_allclose(velocity, expected, rtol=0, atol=5e-6)
 
 
 @pytest.mark.parametrize("mode", ["eager", "graph"])

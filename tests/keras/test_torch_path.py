@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras_steps import BACKEND, array, gradients, variable
+from keras_steps import BACKEND, array, gradients, long_memory, variable
 
 from ewma_keras import MomentumSGD
 
@@ -62,6 +62,18 @@ def test_equal_to_the_plain_rule(options, fused):
     for ours, plain, v in zip(*ends, (*ws, *optimizer.velocities), strict=True):
         rtol = {"float64": 1e-13, "float32": 1e-5, "bfloat16": 1e-2}[v.dtype]
         np.testing.assert_allclose(ours, plain, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("mu", [0.9, 0.99, 0.999, 0.99999])
+def test_what_is_rounded_does_not_draw_the_velocity_aside(mu, fused):
+    def apply_all(optimizer, w, gradients):
+        for g in torch.from_numpy(gradients):
+            optimizer.apply([g[None]], [w])
+
+    velocity, expected = long_memory(mu, apply_all)
+    # float32 has none that remembers for as long as the last one: that is for the plain rule.
+    assert len(fused) == (3000 if mu <= 0.999 else 0)
+    np.testing.assert_allclose(velocity, expected, rtol=0, atol=5e-6)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [2, 1], [1]])
