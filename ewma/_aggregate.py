@@ -65,7 +65,8 @@ def aggregate(
     the spread is that of the smooth curves: how much the runs differ, without the noise within
     each. It is what the command line does unless told otherwise. Smooth after:
     ``aggregate(read_scalars(path), beta=0.9)``. The spread then holds the noise as well, and where
-    a run ends before the others the mean turns gradually to theirs.
+    a run ends before the others the mean turns gradually to theirs. (`read_scalars` reads curves
+    that `write_scalars` wrote as runs, too: leave these out by ``runs=``.)
 
     Parameters
     ----------
@@ -137,6 +138,8 @@ def aggregate(
     step = scalars["step"].to_numpy()
     if step.dtype.kind not in "iuf" or not np.isfinite(step).all():
         raise ValueError("step must be a finite number in every row; leave out the others")
+    if scalars[column].dtype.kind in "cmM":
+        raise ValueError(f"{column} must be real numbers; received {scalars[column].dtype}")
     values = scalars[column].to_numpy(np.float64, na_value=np.nan)
     run, run_names = _coded(scalars["run"])
     tag, tag_names = _coded(scalars["tag"])
@@ -216,7 +219,7 @@ def aggregate_table(aggregates: list[Aggregate]) -> Table:
 
 def group_names(over: Over, runs: list[str]) -> dict[str, str]:
     """Return the group of each run."""
-    if over == "run":
+    if isinstance(over, str) and over == "run":
         return dict.fromkeys(runs, "*")
     if isinstance(over, Mapping):
         unknown = [run for run in runs if run not in over]
@@ -225,16 +228,10 @@ def group_names(over: Over, runs: list[str]) -> dict[str, str]:
                 f"over must have a group for each run; {_listed(unknown)} not in it: add them, or "
                 "leave out these runs"
             )
-        return {run: str(over[run]) for run in runs}
+        return _named({run: over[run] for run in runs})
     if callable(over):
-        return {run: str(over(run)) for run in runs}
-    try:
-        pattern = re.compile(over)
-    except (re.error, TypeError) as error:
-        raise ValueError(
-            "over must be 'run', a regular expression for what differs between the runs of a "
-            f"group, a mapping or a function; received {over!r}: {error}"
-        ) from None
+        return _named({run: over(run) for run in runs})
+    pattern = over_pattern(over)
     groups = {run: pattern.sub("*", run) for run in runs}
     if len(runs) > 1 and len(set(groups.values())) == len(runs):
         raise ValueError(
@@ -243,6 +240,27 @@ def group_names(over: Over, runs: list[str]) -> dict[str, str]:
             f"among {_listed(runs)}"
         )
     return groups
+
+
+def over_pattern(over: Any) -> re.Pattern[str]:
+    """Return the regular expression for what differs between the runs of a group."""
+    try:
+        return re.compile(over)
+    except (re.error, TypeError) as error:
+        raise ValueError(
+            "over must be 'run', a regular expression for what differs between the runs of a "
+            f"group, a mapping or a function; received {over!r}: {error}"
+        ) from None
+
+
+def _named(groups: dict[str, Any]) -> dict[str, str]:
+    for run, group in groups.items():
+        if group is None:
+            raise ValueError(
+                f"over must give each run a group; received None for {shown(run)!r}: name one, or "
+                "leave out this run"
+            )
+    return {run: str(group) for run, group in groups.items()}
 
 
 def check_width(align: float | ArrayLike | None) -> None:

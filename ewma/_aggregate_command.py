@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ewma._aggregate import aggregate_series, check_width
+from ewma._aggregate import aggregate_series, check_width, over_pattern
 from ewma._aggregate_report import Aggregated, Smoothing
 from ewma._bands import AnyBand, check_band
 from ewma._smooth_scalars import smooth_columns
@@ -47,6 +47,10 @@ def check_options(
         check_width(align)
     except ValueError as error:
         raise ValueError(f"--{error}") from None
+    try:
+        over_pattern(over)
+    except ValueError as error:
+        raise ValueError(f"--aggregate: {error}") from None
 
 
 def check_option_band(band: AnyBand, *, picture: bool, aggregated: bool) -> None:

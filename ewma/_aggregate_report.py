@@ -12,7 +12,7 @@ from ewma._bands import AnyBand, band_edges, band_note
 from ewma._natural_order import natural
 from ewma._table import Table
 from ewma._wide import wide
-from ewma.report import NAME_WIDTH
+from ewma.report import MOST_LINES, NAME_WIDTH, more_lines
 from ewma.tensorboard._problems import shown
 
 if TYPE_CHECKING:
@@ -87,12 +87,14 @@ class Aggregated:
         headings = ("count", "steps", "mean", "std", "lowest", "at step")
         for heading in headings[:4] if is_narrow else headings:
             table.add_column(heading, justify="right", no_wrap=True)
-        for one in self._in_order():
+        groups = self._in_order()
+        for one in groups[:MOST_LINES]:
             cells = _summary(one)
             table.add_row(*(Text(shown(cell)) for cell in cells[: len(table.columns)]))
         table.caption = "count: the most runs at a step; mean, std: at the last step"
         if not is_narrow:
             table.caption += "; lowest: lowest mean"
+        table.caption += more_lines(len(groups))
         table.caption_justify = "left"
         return table
 

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from numbers import Real
 from time import sleep
 from typing import NamedTuple
 
@@ -68,13 +69,15 @@ def follow(
 
     A training that was resumed from an earlier step, in a later file or after a session start in
     the same one, replaces the points of its run and tag from that step on: smoothing goes on from
-    the points before it, as `smooth_scalars` has it in the end. The points that were replaced have
-    been given out already; that the step goes back says so.
+    the points before it, as `smooth_scalars` has it in the end; but a file counts as later that
+    was found later, whatever its name. The points that were replaced have been given out already;
+    that the step goes back says so.
 
     Parameters
     ----------
     path, tags, runs
-        As for `read_scalars`, but no URLs. Patterns are matched anew every few seconds.
+        As for `read_scalars`, but no URLs. Patterns are matched anew every few seconds, and runs
+        are named relative to the folder before the first wildcard.
     beta, alpha, com, span, halflife
         As for `smooth`: one of them, or beta = 0.9.
     stop_when_idle
@@ -113,7 +116,9 @@ def follow(
     loss/train 2.26 2.313
     """
     beta = beta_from(beta, alpha, com, span, halflife)
-    if stop_when_idle is not None and not stop_when_idle >= 0:
+    if stop_when_idle is not None and not (
+        isinstance(stop_when_idle, Real) and stop_when_idle >= 0
+    ):
         raise ValueError(
             f"stop_when_idle must be at least 0 seconds, or None; received {stop_when_idle!r}"
         )

@@ -88,9 +88,9 @@ def _opened(key: Any) -> Any:
     if polars is not None and isinstance(key, polars.Series):
         return _of_polars(key)
     if arrow is not None and isinstance(key, arrow.Array | arrow.ChunkedArray):
-        import pandas
+        import pandas as pd
 
-        return pandas.arrays.ArrowExtensionArray(key)
+        return pd.arrays.ArrowExtensionArray(key)
     if np.ma.is_masked(key):  # what is missing is a group of its own
         keys = np.ma.getdata(key).astype(object)
         keys[np.ma.getmaskarray(key)] = None

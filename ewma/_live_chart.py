@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import string
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,9 +79,9 @@ class LiveChart:
             curves = self._curves.setdefault(p.tag_names[tag], {})
             curve = curves.setdefault(p.run, _Curve())
             if tag in new.replaced:
-                curve.drop(new.replaced[tag])
+                curve.drop(new.replaced[tag], p.session)
             rows = p.tag == tag
-            curve.add(p.step[rows].astype(float), p.value[rows], new.smoothed[rows])
+            curve.add(p.session, p.step[rows].astype(float), p.value[rows], new.smoothed[rows])
 
     def say(self, line: str) -> None:
         """Show a line below the chart; it makes room for later ones."""
@@ -144,23 +144,38 @@ class LiveChart:
         return Text(", ".join(parts), style="dim")
 
 
+class _Points(NamedTuple):
+    """What is drawn, and the session that each point is of."""
+
+    x: Floats
+    y: Floats
+    session: npt.NDArray[np.int64]
+
+    def at(self, rows: Any) -> _Points:
+        return _Points(self.x[rows], self.y[rows], self.session[rows])
+
+
 class _Curve:
     """Steps, values and means, as many as can be told apart on a screen."""
 
     def __init__(self) -> None:
-        self.raw = self.smoothed = (np.empty(0), np.empty(0))
+        self.raw = self.smoothed = _Points(np.empty(0), np.empty(0), np.empty(0, np.int64))
         self.last = math.nan
 
-    def add(self, step: Floats, value: Floats, smoothed: Floats) -> None:
-        self.raw = _longer(self.raw, step, _drawable(value))
-        self.smoothed = _longer(self.smoothed, step, _drawable(smoothed))
+    def add(self, session: int, step: Floats, value: Floats, smoothed: Floats) -> None:
+        sessions = np.full(len(step), session)
+        self.raw = _longer(self.raw, _Points(step, _drawable(value), sessions))
+        self.smoothed = _longer(self.smoothed, _Points(step, _drawable(smoothed), sessions))
         finite = smoothed[np.isfinite(smoothed)]
         if len(finite) > 0:
             self.last = float(finite[-1])
 
-    def drop(self, step: int) -> None:
-        """Forget everything from a step on."""
-        self.raw, self.smoothed = ((x[x < step], y[x < step]) for x, y in (self.raw, self.smoothed))
+    def drop(self, step: int, session: int) -> None:
+        """Forget everything from a step on that sessions before this one have."""
+        self.raw, self.smoothed = (
+            points.at((points.x < step) | (points.session >= session))
+            for points in (self.raw, self.smoothed)
+        )
 
 
 def _drawable(y: Floats) -> Floats:
@@ -168,12 +183,13 @@ def _drawable(y: Floats) -> Floats:
     return np.where(np.isfinite(y), np.clip(y, -_LARGEST, _LARGEST), np.nan)
 
 
-def _longer(curve: tuple[Floats, Floats], x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    x, y = np.concatenate([curve[0], x]), np.concatenate([curve[1], y])
-    if len(x) > 16 * _FINEST:
-        kept = thin(x, y, _FINEST)
-        x, y = x[kept], y[kept]
-    return x, y
+def _longer(curve: _Points, new: _Points) -> _Points:
+    whole = _Points(
+        np.concatenate([curve.x, new.x]),
+        np.concatenate([curve.y, new.y]),
+        np.concatenate([curve.session, new.session]),
+    )
+    return whole.at(thin(whole.x, whole.y, _FINEST)) if len(whole.x) > 16 * _FINEST else whole
 
 
 def _grid(count: int, width: int, height: int) -> tuple[int, int]:
@@ -230,9 +246,9 @@ def _panel(
     (x_low, x_high), (y_low, y_high) = _limits(numbered)
     canvas = Canvas(inside, rows, (x_low, x_high), (y_low, y_high))
     for n, curve in numbered:
-        canvas.line(n, *curve.smoothed)
+        canvas.line(n, curve.smoothed.x, curve.smoothed.y)
     if len(runs) == 1 and colours:  # without colours they would hide the curve
-        canvas.dots(_RAW, *numbered[0][1].raw)
+        canvas.dots(_RAW, numbered[0][1].raw.x, numbered[0][1].raw.y)
     left = _y_labels(canvas, y_low, y_high, rows)
     ends = _end_labels(canvas, numbered, rows) if right else {}
     lines = [title]
@@ -254,8 +270,8 @@ def _limits(
     numbered: list[tuple[int, _Curve]],
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the stretches of x and y that the curves take up."""
-    x = np.concatenate([curve.smoothed[0] for _, curve in numbered])
-    y = np.concatenate([curve.smoothed[1] for _, curve in numbered])
+    x = np.concatenate([curve.smoothed.x for _, curve in numbered])
+    y = np.concatenate([curve.smoothed.y for _, curve in numbered])
     y = y[np.isfinite(y)]
     least = max(abs(float(y[0])) / 20, _LEAST) if len(y) > 0 else 1.0
     return _stretch(x, max(1.0, abs(float(x[0])) / 1e12)), _stretch(y, least)

@@ -11,7 +11,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     >>> ticks(0.13, 2.4, 5)
     [0.5, 1.0, 1.5, 2.0]
     """
-    if most < 1 or not 0 < high - low < math.inf:
+    if most < 1 or not 0 < (high - low) / most < math.inf:
         return []
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     for factor in (1, 2, 5, 10, 20, 50):

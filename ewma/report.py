@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table as SummaryTable
 
 HEADER = ("run", "tag", "step", "wall_time", "value", "smoothed")
+MOST_LINES = 1000  # of the table: laying out more takes seconds, and nobody reads them
 NAME_WIDTH = 16  # columns that a run's or tag's name has at least in the table
 
 
@@ -92,7 +93,8 @@ class Smoothed:
             table.add_column(heading, justify="right", no_wrap=True)
         if self.betas is not None:
             table.add_column("beta", justify="right", no_wrap=True)
-        for i, (run, tag, rows) in self._in_order():
+        series = self._in_order()
+        for i, (run, tag, rows) in series[:MOST_LINES]:
             s = _summary(self, rows)
             steps = f"{s.first_step}..{s.last_step}"
             cells = [run, tag, s.points, steps, s.last, s.smoothed]
@@ -105,6 +107,7 @@ class Smoothed:
         table.caption = "last: value; smoothed: the same, smoothed"
         if not is_narrow:
             table.caption += "; lowest: lowest smoothed value"
+        table.caption += more_lines(len(series))
         table.caption_justify = "left"
         return table
 
@@ -120,6 +123,13 @@ class Smoothed:
                 + ("" if self.betas is None else f", beta {self.betas[i]:.5g}")
             )
         return "\n".join(lines) + "\n"
+
+
+def more_lines(count: int) -> str:
+    """Say how many of so many lines a table leaves out."""
+    if count <= MOST_LINES:
+        return ""
+    return f"\n{count - MOST_LINES:,} more: --tag and --run choose, a pipe and -o have all"
 
 
 class _Summary(NamedTuple):

@@ -152,6 +152,8 @@ class TestOver:
             ("seed_*", r"no two runs are of one group, among 'baseline', 'lr_0.1/seed_1', 'lr_"),
             ("(", r"over must be 'run', a regular expression .* received '\(': missing"),
             (3, "over must be 'run', a regular expression .* received 3"),
+            (pd.Series(["a"]), "over must be 'run', a regular expression"),
+            (lambda run: None, "over must give each run a group; received None for"),
             ({"baseline": "x"}, "over must have a group for each run; 'lr_0.1/seed_1', 'lr_0.1/se"),
         ],
     )
@@ -335,6 +337,13 @@ def test_missing_column(column):
 def test_row_without_a_name(column):
     with pytest.raises(ValueError, match=f"{column} must be there in every row"):
         ewma.aggregate(TWO.assign(**{column: ["a", None, "a", "b", "b"]}))
+
+
+@pytest.mark.parametrize("value", [np.array([1j, 2]), np.array([1, 2], "M8[s]")])
+def test_values_that_are_not_real(value):
+    scalars = pd.DataFrame({"run": ["a", "b"], "tag": "x", "step": [0, 0], "value": value})
+    with pytest.raises(ValueError, match="value must be real numbers; received"):
+        ewma.aggregate(scalars)
 
 
 def test_rows_in_any_order_and_categories_without_rows():

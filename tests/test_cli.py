@@ -607,6 +607,15 @@ class TestTerminal:
         write("other/tfevents", event_file(*curve("loss", VALUES)))
         return folder
 
+    def test_no_more_lines_than_anybody_reads(self, folder):
+        tags = [simple(f"tag_{i:04}", 1.0) for i in range(1003)]
+        write("1.tfevents", event_file(event(0, *tags)))
+        code, out, err = run_on_terminal(".", columns=100)
+        assert (code, err) == (0, "")
+        assert "tag_0999" in out
+        assert "tag_1000" not in out
+        assert "3 more: --tag and --run choose, a pipe and -o have all" in without_styles(out)
+
     @pytest.mark.parametrize(
         ("columns", "table"), [(120, True), (98, True), (80, True), (60, False), (40, False)]
     )

@@ -117,6 +117,13 @@ class TestEventFiles:
             "ewma-smooth: wrote 1 run into logs/a/b/",
         ]
 
+    def test_a_run_in_its_own_folder_is_known_from_above(self, logs):
+        assert call("logs/a", "--run", ".", "-o", "logs/a/").code == 0
+        assert here("logs/a/a.smoothed") == [FILE]
+        result = call("logs")
+        assert "note: a/a.smoothed: left out, as smoothed curves of the others" in result.err
+        assert "a.smoothed" not in result.out
+
     def test_folder_that_has_the_name_of_a_run_in_it(self, logs):
         write("b/1.tfevents", event_file(*curve("x", [1])))
         write("b/b/1.tfevents", event_file(*curve("y", [2])))

@@ -173,7 +173,7 @@ def test_what_the_chart_says_of_a_path(path, near):
     assert _follow_cli._near(path) == near
 
 
-def new_points(values, run=".", tag="loss", first=0, replaced=None, steps=None):
+def new_points(values, run=".", tag="loss", first=0, replaced=None, steps=None, session=0):
     value = np.asarray(values, float)
     steps = np.arange(first, first + len(value)) if steps is None else np.asarray(steps)
     points = NewPoints(
@@ -183,7 +183,7 @@ def new_points(values, run=".", tag="loss", first=0, replaced=None, steps=None):
         steps,
         np.full(len(value), 1.5e9),
         value,
-        0,
+        session,
         {},
     )
     return SmoothedPoints(points, value, {} if replaced is None else {0: replaced})
@@ -269,9 +269,16 @@ class TestChart:
         assert len(lines) == 24
 
     def test_replaced_points_vanish(self):
-        lines = drawn(new_points([1] * 50 + [1000] * 50), new_points([2], first=50, replaced=50))
+        resumed = new_points([2], first=50, replaced=50, session=1)
+        lines = drawn(new_points([1] * 50 + [1000] * 50), resumed)
         assert lines[-1].split() == ["└0", "50"]
         assert max(float(line[:8]) for line in lines if "┤" in line) <= 2
+
+    def test_a_late_low_step_of_a_session_replaces_none_of_its_own(self):
+        resumed = new_points([2] * 40, first=60, replaced=60, session=1)
+        late = new_points([2], first=59, replaced=59, session=1)
+        lines = drawn(new_points([1] * 100), resumed, late)
+        assert lines[-1].split() == ["└0", "99"]
 
     def test_colours(self):
         shown = "\n".join(drawn(new_points([1, 5, 2]), force_terminal=True, color_system="256"))
@@ -356,6 +363,9 @@ class TestTicks:
         slack = (high - low) * 1e-9 + abs(low) * 1e-15
         assert len(found) <= most
         assert all(low - slack <= tick <= high + slack for tick in found)
+
+    def test_nothing_lies_between(self):
+        assert ticks(0.0, 5e-324, 2) == ticks(1.0, 1.0, 5) == ticks(-1e308, 1e308, 0) == []
 
     @pytest.mark.parametrize(
         ("numbers", "labels"),

@@ -1,6 +1,6 @@
 """From paths to runs and their event files."""
 # Paths stay the strings that were given: pathlib would read "" as the working folder.
-# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH120, PTH207
+# ruff: noqa: PTH100, PTH112, PTH114, PTH116, PTH118, PTH119, PTH120, PTH207
 
 from __future__ import annotations
 
@@ -68,21 +68,38 @@ def _local_runs(
     """Find those on this machine's disks; `shares`: there are no other paths beside them."""
     expanded = [name for path in paths for name in _expand(path)]
     shared = _shared_folder(expanded) if shares else None
-    runs: dict[str, Run] = {}
-    seen: set[tuple[int, int] | str] = set()
+    runs: dict[tuple[int, int] | str, Run] = {}
+    seen: dict[tuple[int, int] | str, set[tuple[int, int] | str]] = {}
     for path in expanded:
         for file, status in _event_files(path, report):
-            identity = _identity(file, status)
-            if identity in seen:
-                continue
-            seen.add(identity)
             folder = os.path.dirname(os.path.abspath(file))
-            if folder not in runs:
-                runs[folder] = Run(_run_name(folder, shared))
-            runs[folder].files.append(EventFile(file, status.st_size))
+            of_run = _folder_identity(folder)
+            if of_run not in runs:
+                runs[of_run] = Run(_run_name(folder, shared))
+                seen[of_run] = set()
+            identity = _identity(file, status)
+            if identity not in seen[of_run]:
+                seen[of_run].add(identity)
+                runs[of_run].files.append(EventFile(file, status.st_size))
     for run in runs.values():
         run.files.sort(key=lambda file: os.path.basename(file.path))
-    return list(runs.values())
+    # A folder of nothing but links to files in others is another name for them. A run that was
+    # copied by `ln -s`, and goes on, has files of its own beside them.
+    links = {of_run for of_run in runs if all(os.path.islink(f.path) for f in runs[of_run].files)}
+    found = {identity for of_run in runs if of_run not in links for identity in seen[of_run]}
+    named = []
+    for of_run, run in runs.items():
+        if of_run not in links or not seen[of_run] <= found:
+            named.append(run)
+            found |= seen[of_run]
+    return named
+
+
+def _folder_identity(folder: str) -> tuple[int, int] | str:
+    try:
+        return _identity(folder, os.stat(folder))
+    except OSError:  # gone meanwhile
+        return folder
 
 
 def shared_name(paths: Iterable[str]) -> str:

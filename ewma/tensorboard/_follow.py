@@ -14,7 +14,7 @@ from ewma.tensorboard._read_files import CHUNK
 from ewma.tensorboard._tail import SIGNATURE, NewPoints, Sessions, Tail
 from ewma.tensorboard._url import NO_FOLLOWING, is_url
 from ewma.tensorboard._watch import Found, Watch
-from ewma.tensorboard._written import is_written, left_out, original
+from ewma.tensorboard._written import is_smoothed, is_written, left_out
 
 INTERVAL = 0.45
 """Seconds between two looks: a point is seen within half a second. A look costs a stat of each file
@@ -109,7 +109,7 @@ class Follower:
             mine = self._tails.get(found.path)
             if mine is not None and not mine.is_new:
                 continue
-            if other is not None and _leads_to(other, found):
+            if other is not None and self._is_alias(found, other):
                 continue
             if not self._wanted_run(found.run):
                 self._other_runs.add(found.run)
@@ -129,6 +129,15 @@ class Follower:
                 gone.append(path)
         if gone:
             self._report(_gone(gone))
+
+    def _is_alias(self, found: Found, other: str) -> bool:
+        """Return whether a file is another one's, as `find_runs` has it, by a link perhaps."""
+        if not _leads_to(other, found):
+            return False
+        if found.run == self._tails[other].run:
+            return True
+        is_link = os.path.islink(found.path)  # noqa: PTH114
+        return is_link and all(tail.run != found.run for tail in self._tails.values())
 
     def _goes_on_in_longer(self, tail: Tail, new: Tail) -> bool:
         """Follow a log at a new path where there is more of it; the shorter one is left as it is.
@@ -160,13 +169,13 @@ class Follower:
         left: list[Found] = []
         smoothed: list[Found] = []
         for found in files:
-            is_smoothed = (
+            is_left_out = (
                 found.path not in self._tails
                 and is_written(os.path.basename(found.path))  # noqa: PTH119
                 and self._wanted_run(found.run)
-                and original(found.run) in self._runs
+                and is_smoothed(found.run, self._runs)
             )
-            (smoothed if is_smoothed else left).append(found)
+            (smoothed if is_left_out else left).append(found)
         names = {found.run for found in smoothed} - self._smoothed
         self._smoothed |= names
         if names:

@@ -269,8 +269,8 @@ def _below(folder: str, shared: list[str]) -> str:
 
 def _parts(name: str) -> list[str]:
     """Return the names of the folders that lead to a file or folder, and its own."""
-    inside = _plain(name).strip("/")
-    return inside.split("/") if inside else []
+    # tar writes "./a" for what is below the folder that it was called in.
+    return [part for part in _plain(name).split("/") if part not in ("", ".")]
 
 
 def _folder(name: str) -> str:

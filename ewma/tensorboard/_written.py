@@ -36,6 +36,18 @@ def original(run: str) -> str | None:
     return "/".join(filter(None, (folder, match[1][1:]))) or "."
 
 
+def is_smoothed(run: str, known: Collection[str]) -> bool:
+    """Return whether a run is called as the smoothed one of a known run is.
+
+    Of one run alone the smoothed one may lie in its folder, and be called as that is.
+    """
+    of = original(run)
+    if of is None or of in known:
+        return of is not None
+    folder, _, name = of.rpartition("/")
+    return folder in known and folder.rpartition("/")[2] == name
+
+
 def is_written(name_of_file: str) -> bool:
     """Return whether a file is one of ours, by its name."""
     return re.fullmatch(OWN, name_of_file) is not None
@@ -49,11 +61,11 @@ def leave_out_smoothed(runs: list[Run], known: Collection[str]) -> tuple[list[Ru
     left: list[Run] = []
     written: list[Run] = []
     for run in runs:
-        is_smoothed = original(run.name) in known and all(
+        is_left_out = is_smoothed(run.name, known) and all(
             is_written(os.path.basename(file.path))  # noqa: PTH119
             for file in run.files
         )
-        (written if is_smoothed else left).append(run)
+        (written if is_left_out else left).append(run)
     return left, [left_out([run.name for run in written])] if written else []
 
 

@@ -1,6 +1,7 @@
 """Files in memory, in archives, and on web and S3 servers: all as on the disk."""
 
 import re
+import tarfile
 import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
@@ -271,6 +272,16 @@ class TestNames:
                     archive.writestr(f"{run}/tfevents", POINTS)
             memory.pipe("/z.zip", (tmp_path / "z.zip").read_bytes())
             assert len(self.names("zip://::memory://z.zip")) == count
+
+    def test_a_tar_of_the_folder_it_was_called_in(self, tmp_path):
+        for name in "ab":
+            (tmp_path / "logs" / name).mkdir(parents=True)
+            (tmp_path / "logs" / name / "tfevents").write_bytes(event_file(*curve("loss", [1])))
+        with tarfile.open(tmp_path / "logs.tar.gz", "w:gz") as archive:
+            archive.add(tmp_path / "logs", ".")
+        url = f"tar://::{tmp_path / 'logs.tar.gz'}"
+        assert ewma.read_scalars(url)["run"].tolist() == ["a", "b"]
+        assert ewma.read_scalars(url, runs="b")["run"].tolist() == ["b"]
 
     def test_a_query_is_no_pattern_and_no_name(self):
         with LogServer({"r/tfevents": POINTS, "r/rfevents": POINTS}) as server:

@@ -171,6 +171,30 @@ class TestOnce:
         (top / "best/1.tfevents").symlink_to(top / "runs/b/1.tfevents")
         assert names(top) == ["runs/a", "runs/b"]
 
+    @pytest.mark.parametrize("link", [os.link, os.symlink])
+    def test_a_run_that_begins_with_anothers_log(self, tree, link):
+        top = tree("base/1.tfevents", "fork/2.tfevents")
+        link(top / "base/1.tfevents", top / "fork/1.tfevents")
+        link(top / "base/1.tfevents", top / "fork/again.tfevents")
+        assert find(top)[0] == {
+            "base": ["1.tfevents"],
+            "fork": ["1.tfevents", "2.tfevents"],
+        }
+
+    def test_hard_links_are_files(self, tree):
+        top = tree("a/tfevents")
+        (top / "b").mkdir()
+        os.link(top / "a/tfevents", top / "b/tfevents")
+        assert names(top) == ["a", "b"]
+
+    def test_links_alone_count_once(self, tree):
+        top = tree("elsewhere/x/tfevents")
+        for name in "ab":
+            (top / "runs" / name).mkdir(parents=True)
+            (top / "runs" / name / "tfevents").symlink_to(top / "elsewhere/x/tfevents")
+        assert names(top / "runs") == ["a"]
+        assert names(top) == ["elsewhere/x"]
+
     def test_a_pattern_leaves_pipes_alone(self, tree):
         top = tree("a/tfevents", "b/tfevents")
         os.mkfifo(top / "a/pipe")

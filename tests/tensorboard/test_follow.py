@@ -222,6 +222,20 @@ class TestAppearing:
             (tmp_path / folder / "b.tfevents").symlink_to(tmp_path / "runs/b/b.tfevents")
         assert [point.run for point in Looker(tmp_path).look()] == ["runs/a", "runs/b"]
 
+    @pytest.mark.parametrize("link", [os.link, os.symlink])
+    def test_a_run_that_begins_with_anothers_log(self, tmp_path, link):
+        for name in ("base", "fork"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "base/1.tfevents").write_bytes(event_file() + points([1, 2]))
+        (tmp_path / "fork/2.tfevents").write_bytes(event_file() + points([3], first=2))
+        link(tmp_path / "base/1.tfevents", tmp_path / "fork/1.tfevents")
+        looker = Looker(tmp_path)
+        seen = sorted((point.run, point.step) for point in looker.look())
+        assert seen == [("base", 0), ("base", 1), ("fork", 0), ("fork", 1), ("fork", 2)]
+        expected = ewma.read_scalars(tmp_path)
+        assert seen == sorted(zip(expected["run"], expected["step"], strict=True))
+        assert looker.look() == []
+
     def test_filters(self, log):
         log.write_bytes(event_file(*curve("loss", [1, 2]), *curve("acc", [3])))
         other = log.parents[1] / "other"
