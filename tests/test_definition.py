@@ -258,6 +258,21 @@ def test_a_tiny_sample_alone_in_its_column(beta, size):
             np.testing.assert_allclose(by_columns[:, j], alone, rtol=1e-12, atol=1e-12 * size)
 
 
+@pytest.mark.parametrize("size", [1e-100, SMALLEST])
+@pytest.mark.parametrize("at", [0, 1, 5, 40])
+def test_a_tiny_sample_where_another_column_begins(at, size):
+    x = np.zeros((300, 9))
+    x[:, 8] = 1.0
+    x[at:, 0] = 1.0
+    x[at + 1 :, 1] = -1.0
+    x[at:, 5] = size * np.arange(1, 301 - at)
+    x[at + 2 :, 6] = size
+    by_columns = smooth(x, 0.9)
+    for j in range(9):
+        alone = smooth(x[:, j].copy(), 0.9)
+        np.testing.assert_allclose(by_columns[:, j], alone, rtol=1e-12, atol=SMALLEST)
+
+
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("name", SERIES)
 def test_threads(name, beta):

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <numeric>
 #include <vector>
 
 #include "ema.hpp"
@@ -36,11 +35,8 @@ class Rows {
         start_(start),
         width_(width),
         weight_(start.weight()),
-        blank_(width),
         hi_(width + kLanes),
-        lo_(width + kLanes) {
-    std::iota(blank_.begin(), blank_.end(), std::uint32_t{0});
-  }
+        lo_(width + kLanes) {}
 
   std::size_t width() const { return width_; }
 
@@ -90,6 +86,7 @@ class Rows {
   // From the columns, if they go together.
   bool take_over() {
     if (columns_.empty()) return start_.goes_with(start_);
+    all_blank_ = false;
     blank_.clear();
     for (std::size_t j = 0; j < width_; ++j) {
       if (!columns_[j].goes_with(columns_[0])) return false;
@@ -145,16 +142,22 @@ class Rows {
     if (j < width_) b = b + magnitude(load_first(x + j, static_cast<int>(width_ - j)));
     const double sum = total(a + b);
     if (!(sum <= kScaledLimit)) return false;
-    std::size_t still_blank = 0;
-    for (const std::uint32_t j : blank_) {
-      const double magnitude = std::fabs(static_cast<double>(x[j]));
-      if (magnitude == 0.0) {
-        blank_[still_blank++] = j;
-      } else if (magnitude * kScales[0].in <= kScaledLimit) {
-        return false;
+    const auto is_tiny = [&](std::size_t j) {
+      return x[j] != 0 && std::fabs(static_cast<double>(x[j])) * kScales[0].in <= kScaledLimit;
+    };
+    if (all_blank_) {
+      for (std::size_t k = 0; k < width_; ++k) {
+        if (is_tiny(k)) return false;
       }
+      for (std::size_t k = 0; k < width_; ++k) {
+        if (x[k] == 0) blank_.push_back(static_cast<std::uint32_t>(k));
+      }
+      all_blank_ = false;
+      return true;
     }
-    blank_.resize(still_blank);
+    if (std::any_of(blank_.begin(), blank_.end(), is_tiny)) return false;
+    const auto is_seen = [&](std::size_t k) { return x[k] != 0; };
+    blank_.erase(std::remove_if(blank_.begin(), blank_.end(), is_seen), blank_.end());
     return true;
   }
 
@@ -246,6 +249,7 @@ class Rows {
   const std::size_t width_;
   bool seen_ = false;
   Double2 weight_;                    // of all
+  bool all_blank_ = true;             // nothing has been seen of any column
   std::vector<std::uint32_t> blank_;  // columns that have only been 0 so far
   std::vector<double> hi_, lo_;       // their means
   std::vector<Series> columns_;       // made when first asked for
