@@ -11,7 +11,7 @@ from ewma.tensorboard._name_filter import NameFilter, Patterns
 from ewma.tensorboard._problems import WARNING, Problem, shown, unreadable
 from ewma.tensorboard._read import Paths, _as_paths
 from ewma.tensorboard._read_files import CHUNK
-from ewma.tensorboard._tail import SIGNATURE, NewPoints, Sessions, Tail
+from ewma.tensorboard._tail import NewPoints, Sessions, Tail, signature
 from ewma.tensorboard._url import NO_FOLLOWING, is_url
 from ewma.tensorboard._watch import Found, Watch
 from ewma.tensorboard._written import is_smoothed, is_written, left_out
@@ -70,7 +70,9 @@ class Follower:
             for tail in self._tails.values():
                 of_run.setdefault(tail.run, []).append(tail)
         for tail in changed:
-            if tail.is_new and (other := _same_log(tail, of_run[tail.run])) is not None:
+            if tail.is_new and (moved := self._gone_from_elsewhere(tail)) is not None:
+                tail = moved
+            elif tail.is_new and (other := _same_log(tail, of_run[tail.run])) is not None:
                 if not self._goes_on_in_longer(other, tail):
                     continue
                 tail = other
@@ -92,7 +94,7 @@ class Follower:
         failed: list[tuple[str, OSError]] = []
         for path, tail in self._tails.items():
             try:
-                if stat(path)[:SIGNATURE] != tail.seen:
+                if signature(stat(path)) != tail.seen:
                     changed.append(tail)
             except OSError as error:
                 failed.append((path, error))
@@ -138,6 +140,14 @@ class Follower:
             return True
         is_link = os.path.islink(found.path)  # noqa: PTH114
         return is_link and all(tail.run != found.run for tail in self._tails.values())
+
+    def _gone_from_elsewhere(self, new: Tail) -> Tail | None:
+        """Return the log that a new file is, if that has gone from where it was; follow it here."""
+        for path, tail in self._missing.items():
+            if tail.run == new.run and not tail.is_new and tail.goes_on_at(new.path):
+                self._tails[new.path] = self._missing.pop(path)
+                return tail
+        return None
 
     def _goes_on_in_longer(self, tail: Tail, new: Tail) -> bool:
         """Follow a log at a new path where there is more of it; the shorter one is left as it is.

@@ -28,11 +28,13 @@ _MARK = 256
 _BLOCK = 1 << 24
 
 
-SIGNATURE = 7
-"""So much of an `os.stat_result`: mode, inode, device, links, owner, group and size.
+def signature(status: os.stat_result) -> tuple[float, ...]:
+    """Return what changes when a file is appended to, replaced or written over.
 
-It changes when a file is appended to or replaced; a slice costs less than to ask for three of them.
-"""
+    That is its mode, inode, device, links, owner, group and size, of which a slice costs less than
+    to ask for three of them, and when it was written.
+    """
+    return (*status[:7], status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class Tail:
         """Leave it as it is until it changes."""
         with contextlib.suppress(OSError):
             status = os.stat(self.path)  # noqa: PTH116
-            self.seen = status[:SIGNATURE]
+            self.seen = signature(status)
             self.identity = Found(self.run, self.path, status).identity
 
     def goes_on_in(self, found: Found) -> bool:
@@ -191,7 +193,7 @@ class Tail:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.ESPIPE, "only regular files can be followed")
-                self.seen = status[:SIGNATURE]
+                self.seen = signature(status)
                 self.identity = Found(self.run, self.path, status).identity
                 if not self._is_same(file):
                     report(_replaced(self.path, self._done))

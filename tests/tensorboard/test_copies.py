@@ -114,7 +114,8 @@ def test_both_are_there_when_following_begins(tmp_path):
     assert [point.step for point in points] == list(range(201))
 
 
-def test_the_copy_stays_and_the_log_goes(tmp_path):
+@pytest.mark.parametrize("counts", [(100, 150), (150, 300)])
+def test_the_copy_stays_and_the_log_goes(tmp_path, counts):
     path, copy = tmp_path / NAME, tmp_path / f"{NAME}.moved"
     path.write_bytes(cut(100))
     looker = Looker(tmp_path)
@@ -122,7 +123,7 @@ def test_the_copy_stays_and_the_log_goes(tmp_path):
     copy.write_bytes(cut(100))
     points += looker.look()
     path.unlink()
-    for count in (100, 150):
+    for count in counts:
         copy.write_bytes(cut(count))
         points += looker.look()
         points += looker.look()

@@ -304,6 +304,20 @@ class TestAccidents:
         append(log, points([11], 7))
         assert looker.values() == [11]
 
+    def test_written_over_by_one_of_the_same_size(self, log, looker):
+        size = log.stat().st_size
+        log.write_bytes(event_file() + points([7, 8, 9], 3))
+        assert log.stat().st_size == size
+        os.utime(log, ns=(0, log.stat().st_mtime_ns + 10**9))  # whatever the clock's ticks
+        assert looker.values() == [7, 8, 9]
+        (line,) = looker.said
+        assert "replaced or cut short" in line
+
+    def test_written_to_without_a_change(self, log, looker):
+        os.utime(log, ns=(0, log.stat().st_mtime_ns + 10**9))
+        assert looker.look() + looker.look() == []
+        assert looker.said == []
+
     def test_truncated(self, log, looker):
         log.write_bytes(event_file() + points([1]))
         assert looker.values() == [1]
@@ -455,6 +469,8 @@ with open(path, "ab", buffering=0) as file:
             file.write(data[:size])
             data = data[size:]
         data = b"".join(records)
+        if part == 0:
+            input()  # the beginning has been read
 """
 
 
@@ -464,8 +480,13 @@ def test_while_another_process_writes(log):
     writer = subprocess.Popen(
         [sys.executable, "-P", "-c", WRITER, os.fspath(log), str(count), "1"],
         env=os.environ | {"PYTHONPATH": os.fspath(helpers)},
+        stdin=subprocess.PIPE,
     )
     looker, parts = Looker(log.parent), []
+    while sum(map(len, (part.points for part in parts))) < 1000:
+        parts += looker.follower.poll()
+    writer.stdin.write(b"\n")
+    writer.stdin.close()
     while writer.poll() is None:
         parts += looker.follower.poll()
     parts += looker.follower.poll()
