@@ -111,8 +111,9 @@ def _of_polars(key: Any) -> npt.NDArray[Any]:
     NumPy would shorten text that ends in zeros, and has no integers beside nulls.
     """
     physical = key.to_physical()
-    is_short = physical.dtype.is_integer() and str(physical.dtype) not in _LONG_INTEGERS
-    if is_short and not physical.has_nulls():
+    name = str(physical.dtype)
+    is_short = physical.dtype.is_integer() and name not in _LONG_INTEGERS
+    if (is_short or name == "Boolean") and not physical.has_nulls():
         return np.asarray(physical.to_numpy())
     keys = np.empty(len(physical), object)
     keys[:] = physical.to_list()

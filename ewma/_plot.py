@@ -15,6 +15,7 @@ from ewma._decay import DEFAULT_BETA, Auto, beta_from
 from ewma._draw import Band, Curve, draw
 from ewma._smooth import smooth
 from ewma._variance import std
+from ewma.containers._numpy import open_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -355,8 +356,8 @@ def _array_columns(data: ArrayLike) -> list[tuple[str, NDArray[np.float64]]]:
     """Return an array's columns, named by their numbers; a single curve has no name."""
     array = np.asarray(data)
     if array.dtype.kind == "O" or array.dtype.name == "bfloat16":
-        with contextlib.suppress(TypeError, ValueError):  # None is NaN
-            array = array.astype(np.float64)
+        with contextlib.suppress(TypeError, ValueError):  # None is NaN, and text is no number
+            array = open_array(array).values.astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"data must hold real numbers, received {type(data).__name__} of {array.dtype}"

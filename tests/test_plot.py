@@ -249,6 +249,11 @@ def test_polars_has_names_too():
     assert panel.get_title() == "loss"
 
 
+def test_text_among_objects_is_no_number():
+    with pytest.raises(TypeError, match="data must hold real numbers, received ndarray of object"):
+        plot(np.array([1.0, "2"], object))
+
+
 def test_a_list_with_none_is_drawn():
     (panel,) = plot([1.0, None, 2.0], 0.5).axes
     np.testing.assert_array_equal(panel.lines[0].get_ydata(), [1, np.nan, 2])

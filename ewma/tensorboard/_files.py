@@ -11,6 +11,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import filterfalse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,10 +71,11 @@ def _local_runs(
     shared = _shared_folder(expanded) if shares else None
     runs: dict[tuple[int, int] | str, Run] = {}
     seen: dict[tuple[int, int] | str, set[tuple[int, int] | str]] = {}
+    identity_of = cache(_folder_identity)  # a stat a folder, not one a file
     for path in expanded:
         for file, status in _event_files(path, report):
             folder = os.path.dirname(os.path.abspath(file))
-            of_run = _folder_identity(folder)
+            of_run = identity_of(folder)
             if of_run not in runs:
                 runs[of_run] = Run(_run_name(folder, shared))
                 seen[of_run] = set()
