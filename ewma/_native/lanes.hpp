@@ -154,6 +154,8 @@ inline void store(double* x, const Lanes& lanes) { std::memcpy(x, &lanes, sizeof
 inline Lanes load(const float* x) {
 #if defined(EWMA_EIGHT_LANES)
   return _mm512_cvtps_pd(_mm256_loadu_ps(x));  // GCC converts in halves
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX__)
+  return _mm256_cvtps_pd(_mm_loadu_ps(x));  // the same, by way of the stack
 #elif defined(EWMA_VECTOR_LANES)
   const Floats floats = *reinterpret_cast<const FloatsThere*>(x);
   return __builtin_convertvector(floats, Lanes);

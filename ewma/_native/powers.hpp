@@ -7,8 +7,8 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr int kBlock = 128;              // samples that wait together
-constexpr int kLongBlock = 32 * kLanes;  // the same where a block has no gaps; at least kBlock
+constexpr int kBlock = 128;      // samples that wait together
+constexpr int kLongBlock = 256;  // the same where a block has no gaps; at least kBlock
 
 struct Powers {
   double beta;
@@ -32,6 +32,7 @@ struct Powers {
         set(k + i, multiply(factor, power(i)), add(offset, multiply(factor, sum(i))));
       }
     }
+    for (int j = 0; j < kLanes; ++j) undone_[j] = 1.0 / power(kLanes - 1 - j).hi;
     for (int j = 0; j < kBlock; ++j) {
       const Double2 weight = power(kBlock - 1 - j);
       weight_top_[j] = (weight.hi + 0x1p8) - 0x1p8;
@@ -48,8 +49,10 @@ struct Powers {
   Lanes sums(int k) const { return load(sum_ + kLongBlock + k); }
   Lanes2 exact_powers(int k) const { return {powers(k), load(power_lo_ + kLongBlock + k)}; }
   Lanes2 exact_sums(int k) const { return {sums(k), load(sum_lo_ + kLongBlock + k)}; }
-  // Of the same for k = kBlock - 1 - j and on down: the bits above 2^-45, of which a block's sum is
-  // exact, and the rest.
+  // beta^-k for k = kLanes - 1 and on down to 0; infinite where beta is too small for that.
+  Lanes undone() const { return load(undone_); }
+  // Of the powers for k = kBlock - 1 - j and on down: the bits above 2^-45, of which a block's sum
+  // is exact, and the rest.
   Lanes2 weights_at_the_end(int j) const { return {load(weight_top_ + j), load(weight_rest_ + j)}; }
   // What a sample leaves of the state before it: beta, from k = 1.
   Lanes keep(int k) const { return load(keep_ + kLongBlock + k); }
@@ -66,6 +69,7 @@ struct Powers {
   double sum_[2 * kLongBlock + 1], sum_lo_[2 * kLongBlock + 1];
   double weight_top_[kBlock], weight_rest_[kBlock];
   double keep_[2 * kLongBlock + 1];
+  double undone_[kLanes];
 };
 
 }  // namespace EWMA_ISA

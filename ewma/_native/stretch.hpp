@@ -33,10 +33,13 @@ constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a refer
 // A block's means are polished, see Stretch::smooth, below one beta. They are refined, see
 // Stretch::refine, exactly below another one, where they leave the reference by more than a part of
 // the largest |x| so far, or where the sums of what the block brings reach more than a part of it a
-// sample: there they round by more than they forget. So all errors stay under 2 ulp of the largest.
+// sample: there they round by more than they forget. So all errors stay under 2.5 ulp of the largest.
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
 constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kSlowFrom = 0.97;
 constexpr double kOneSided = 0.125;
+// Below kSlowFrom what lies before a block is soon forgotten, and so is what it was rounded by: a
+// block's sums go on from those before it. A longer memory would add up what every step rounds, and
+// gets beta^(j+1) * u beside sums that start from nothing.
 // What floats are worked on with has 29 more bits. Where the reference is so much farther from 0
 // than a mean that fewer than 3 are left beyond a float's own, it is 0 instead.
 constexpr double kVisibleInFloats = 0x1p-26;
@@ -53,6 +56,9 @@ class Scan {
         power_2_(all_lanes(powers.power(2 * exponent).hi)),
         power_4_(all_lanes(powers.power(4 * exponent).hi)),
         power_all_(all_lanes(powers.power(kLanes * exponent).hi)) {}
+
+  // Instead of from nothing: from where the last sum was u.
+  void go_on_from(double u, const Powers& powers) { sum_ = u * powers.undone(); }
 
   Lanes next(const Lanes& x) {
     const Lanes pairs = x + power_1_ * back<1>(x_, x);
@@ -132,9 +138,11 @@ class Stretch {
     double farthest;
   };
 
+  enum class Sums { kPolished, kGoOn, kApart };
+
   struct Taken {
-    double own;          // the samples' part of u after the block
-    double largest_own;  // the same on the way, of a few
+    double sum;  // u after the block, or where the sums do not go on the samples' part of it
+    double largest_own;  // that part on the way, of a few
     double widest;       // how far the means leave r, of all or of a few
     double last;         // the last mean
     Distances distances;
@@ -165,10 +173,14 @@ class Stretch {
       if (to == y) means = y;
     }
     const double mean_before = first ? mean_.hi : last_;
-    const Taken taken = polish() ? smooth<true, true>(from, means, to, width, fill, mean_before)
-                        : powers_.beta < kEachBelow
-                            ? smooth<false, true>(from, means, to, width, fill, mean_before)
-                            : smooth<false, false>(from, means, to, width, fill, mean_before);
+    const bool goes_on = !polish() && powers_.beta <= kSlowFrom && fill == 0;
+    const bool each = powers_.beta < kEachBelow;
+    const auto smooth = polish()  ? &Stretch::smooth<Sums::kPolished, kExact>
+                        : goes_on ? each ? &Stretch::smooth<Sums::kGoOn, kExact>
+                                         : &Stretch::smooth<Sums::kGoOn, false>
+                        : each    ? &Stretch::smooth<Sums::kApart, kExact>
+                                  : &Stretch::smooth<Sums::kApart, false>;
+    const Taken taken = (this->*smooth)(from, means, to, width, fill, mean_before);
     if (!kExact && r_ != 0.0 && reference_shows(taken.distances, to, width)) {
       if (!first) return false;
       set_reference(0.0);
@@ -182,7 +194,12 @@ class Stretch {
     note(distance);
 
     const Double2 u = u_, weight = weight_;
-    move(size, taken.own);
+    if (goes_on) {
+      u_ = {taken.sum, 0.0};
+      grow(size);
+    } else {
+      move(size, taken.sum);
+    }
     last_ = taken.last;
     if constexpr (kExact) {
       if (wide) {
@@ -224,7 +241,11 @@ class Stretch {
     const double p_lo = std::fma(power.hi, u_.hi, -p) + (power.hi * u_.lo + power.lo * u_.hi);
     const Double2 next = two_sum(p, own);
     u_ = {next.hi, next.lo + p_lo};
-    if (!kSteady) weight_ = add(multiply(power, weight_), powers_.sum(size));
+    grow(size);
+  }
+
+  void grow(int size) {
+    if (!kSteady) weight_ = add(multiply(powers_.power(size), weight_), powers_.sum(size));
   }
 
   void note(const Distances& distance) {
@@ -272,14 +293,15 @@ class Stretch {
   }
 
   // Doubles go to `means`, for they may be refined; floats to `to`, as they are to come out.
-  template <bool kPolish, bool kEach>
+  template <Sums kSums, bool kEach>
   Taken smooth(const T* x, double* means, T* to, int width, int fill, double mean_before) const {
     const Powers& powers = powers_;
-    const Lanes all_r = all_lanes(r_), minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
+    const Lanes minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
     Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
           farthest = {};
     Scan scan(powers);
+    if (kSums == Sums::kGoOn) scan.go_on_from(u_.hi + u_.lo, powers);
     for (int i = 0; i < width; i += kSampled) {
       Lanes distance = {}, own = {}, change = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
@@ -288,14 +310,14 @@ class Stretch {
         distance = magnitude(d_j);
         sum = sum + distance;
         own = scan.next(d_j);
-        const Lanes u_j = own + u * powers.powers(k);
+        const Lanes u_j = kSums == Sums::kGoOn ? own : own + u * powers.powers(k);
         const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
         change = kSteady ? u_j : u_j / w_j;
-        if constexpr (kExact && kEach) widest = larger_magnitude(widest, change);
-        mean = kSteady ? all_r + alpha * u_j : all_r + change;
+        if constexpr (kEach) widest = larger_magnitude(widest, change);
+        mean = (kSteady ? alpha * u_j : change) - minus_r;
         // With a small beta each mean is close to its sample, and to start from there,
         // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
-        if (kPolish) {
+        if constexpr (kSums == Sums::kPolished) {
           Lanes keep = powers.keep(k);
           if (!kSteady) keep = keep * ((powers.sums(k - 1) + w * powers.powers(k - 1)) / w_j);
           const Lanes rough = mean;
@@ -309,7 +331,8 @@ class Stretch {
         }
       }
       farthest = larger(farthest, distance);
-      if constexpr (kExact) largest_own = larger_magnitude(largest_own, own);
+      if constexpr (kExact && kSums != Sums::kGoOn)
+        largest_own = larger_magnitude(largest_own, own);
       if constexpr (kExact && !kEach) widest = larger_magnitude(widest, change);
     }
     const double in_means = kSteady ? powers.alpha : 1.0;
