@@ -140,16 +140,21 @@ def test_columns_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care)
 
 @pytest.mark.parametrize("isa_limit", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("care", ["none", "gap", "large"])
+@pytest.mark.parametrize("care", ["none", "gap", "large", "tiny"])
 @pytest.mark.parametrize(
     "options", [(True, True, False), (True, False, True), (False, False, False)]
 )
 def test_short_series_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care, options):
-    # They are brought side by side, so many at once and so many samples of each.
+    # They start side by side, so many at once and so many samples of each; longer ones go on alone.
     rng = np.random.default_rng(0)
-    for count, time in [(4, 9), (5, 1), (12, 33), (128, 4), (131, 40), (135, 31), (300, 70)]:
+    shapes = [(4, 9), (5, 1), (12, 33), (128, 4), (131, 40), (135, 19), (33, 20), (3, 900)]
+    for count, time in [*shapes, (41, 400), (19, 401), (37, 900), (6, 4097)]:
         x = rng.standard_normal((count, time)).astype(dtype)
-        for at in rng.integers(count, size=3) if time > 2 and care != "none" else ():
+        if care == "tiny":  # keeps its bits behind zeros, as those are of no scale yet
+            tiny = rng.integers(count, size=3)
+            x[tiny] = np.finfo(dtype).smallest_subnormal * rng.integers(1, 99, size=(3, time))
+            x[tiny, : time // 3] = 0
+        for at in rng.integers(count, size=3) if time > 2 and care in ("gap", "large") else ():
             row = int(rng.integers(time - 1))
             big = np.finfo(dtype).max * np.array([1, -1])
             x[at, row : row + 2] = np.nan if care == "gap" else big
@@ -164,6 +169,7 @@ def test_short_series_mean_beside_others_what_they_mean_alone(dtype, isa_limit, 
                     series.astype(float), 0.9, debias=debias, ignore_na=ignore_na, fill=fill
                 )
                 slack = 4 * np.finfo(dtype).eps * np.fmax.accumulate(np.abs(series))
+                slack += np.finfo(dtype).smallest_subnormal
                 assert (np.isnan(found) == np.isnan(alone)).all()
                 assert (np.isnan(alone) | (np.abs(found - alone) <= slack)).all()
             y[: x.size] = x.ravel()

@@ -9,6 +9,7 @@
 #include "ema.hpp"
 #include "new_pages.hpp"
 #include "rows.hpp"
+#include "starts.hpp"
 #include "transpose.hpp"
 
 namespace ewma {
@@ -50,34 +51,6 @@ void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
   }
 }
 
-// Short series that lie one after the other cost more at their starts than on their way: they are
-// brought side by side, so that they share the weight. Fewer do not.
-constexpr std::size_t kShort = 400;                   // samples
-constexpr std::size_t kSideBySide = 128;              // series
-constexpr std::size_t kSamplesAtOnce = 32;            // of each
-constexpr std::size_t kApart = kSideBySide + kLanes;  // so that a series is not in one cache set
-
-// Up to the first gap in any of them; from there on each goes on alone.
-template <typename T>
-void run_short_series(const T* x, T* y, std::size_t time, Rows& rows) {
-  double tile[kSamplesAtOnce * kApart];
-  NewPages none;
-  const std::size_t width = rows.width();
-  for (std::size_t t = 0; t < time;) {
-    const std::size_t samples = time - t < kSamplesAtOnce ? time - t : kSamplesAtOnce;
-    transpose(x + t, time, width, samples, tile, kApart);
-    const std::size_t done = rows.run(tile, kApart, tile, kApart, samples, none);
-    transpose(tile, kApart, done, width, y + t, time);
-    t += done;
-    if (done == samples) continue;
-    Series* const series = rows.columns();
-    for (std::size_t j = 0; j < width; ++j) {
-      series[j].run(x + j * time + t, y + j * time + t, time - t);
-    }
-    return;
-  }
-}
-
 // Calls work(first, width) for columns as many as whose states stay in the second cache.
 template <typename Work>
 void by_columns(std::size_t all, const Work& work) {
@@ -102,6 +75,17 @@ const Powers& powers_of(double beta) {
   return *powers;
 }
 
+// As the powers.
+Steps& steps_of(const Powers& powers, const Double2& weight) {
+  static thread_local std::unique_ptr<Steps> steps;
+  if (steps == nullptr || !steps->start_from(powers, weight)) {
+    steps = std::make_unique<Steps>(powers, weight);
+  }
+  return *steps;
+}
+
+constexpr std::size_t kShort = 4096;  // samples
+
 template <typename T>
 void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const Powers& powers = powers_of(options.beta);
@@ -109,12 +93,20 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const std::size_t stride = shape.time * shape.columns;
   NewPages pages = pages_of(x, y, shape, shape.outer * shape.time);
   std::size_t o = 0;
-  if (shape.columns == 1 && shape.time <= kShort) {
-    for (std::size_t width; o + kFewestColumns <= shape.outer; o += width) {
-      width = shape.outer - o < kSideBySide ? shape.outer - o : kSideBySide;
-      Rows rows(powers, start, width);
-      pages.reach(y + (o + width) * shape.time);
-      run_short_series(x + o * shape.time, y + o * shape.time, shape.time, rows);
+  // Short series cost more at their starts than on their way.
+  if (shape.columns == 1 && shape.time >= 4 && shape.time <= kShort && options.beta > 0.0) {
+    Steps& steps = steps_of(powers, start.weight());
+    for (std::size_t width; o + kFewestSeries <= shape.outer; o += width) {
+      width = shape.outer - o < kSeriesAtOnce ? shape.outer - o : kSeriesAtOnce;
+      const T* const from = x + o * shape.time;
+      T* const to = y + o * shape.time;
+      pages.reach(to + width * shape.time);
+      Starts starts(powers, steps, start, width);
+      const std::size_t done = starts.run(from, to, shape.time);
+      for (std::size_t j = 0; done < shape.time && j < width; ++j) {
+        const std::size_t rest = j * shape.time + done;
+        starts.series(j).run(from + rest, to + rest, shape.time - done);
+      }
     }
   }
   for (x += o * stride, y += o * stride; o < shape.outer; ++o, x += stride, y += stride) {

@@ -12,6 +12,7 @@
 #include "ema.hpp"
 #include "lanes.hpp"
 #include "new_pages.hpp"
+#include "steps.hpp"
 
 namespace ewma {
 namespace EWMA_ISA {
@@ -55,7 +56,7 @@ class Rows {
       pages.reach(y + (row + most) * y_stride);
       for (count = 0; count < most; ++count) {
         if (!fits(from + count * stride)) break;
-        steps[count] = next(weight_);
+        steps[count] = next_step(powers_, weight_);
       }
       move(Tile<T>{from, stride, y + row * y_stride, y_stride, steps, count});
     }
@@ -107,25 +108,6 @@ class Rows {
     }
   }
 
-  // As Series::observe: start from whichever is nearer to the new mean, the sample or the mean
-  // before, of which the difference between both is a part.
-  struct Step {
-    bool from_sample;
-    double part;
-  };
-
-  // The next step, which a weight makes.
-  Step next(Double2& weight) const {
-    if (weight.hi >= powers_.steady_weight) {
-      const bool from_sample = powers_.alpha > 0.5;
-      return {from_sample, from_sample ? -powers_.beta : powers_.alpha};
-    }
-    const Double2 decayed = multiply(powers_.beta, weight);
-    weight = add(1.0, decayed);
-    const double gain = divide({1.0, 0.0}, weight).hi;
-    return gain > 0.5 ? Step{true, -divide(decayed, weight).hi} : Step{false, gain};
-  }
-
   // Whether Series too would work on this row at the usual scale.
   template <typename T>
   bool fits(const T* x) {
@@ -142,12 +124,10 @@ class Rows {
     if (j < width_) b = b + magnitude(load_first(x + j, static_cast<int>(width_ - j)));
     const double sum = total(a + b);
     if (!(sum <= kScaledLimit)) return false;
-    const auto is_tiny = [&](std::size_t j) {
-      return x[j] != 0 && std::fabs(static_cast<double>(x[j])) * kScales[0].in <= kScaledLimit;
-    };
+    const auto is_tiny_here = [&](std::size_t k) { return is_tiny(static_cast<double>(x[k])); };
     if (all_blank_) {
       for (std::size_t k = 0; k < width_; ++k) {
-        if (is_tiny(k)) return false;
+        if (is_tiny_here(k)) return false;
       }
       for (std::size_t k = 0; k < width_; ++k) {
         if (x[k] == 0) blank_.push_back(static_cast<std::uint32_t>(k));
@@ -155,7 +135,7 @@ class Rows {
       all_blank_ = false;
       return true;
     }
-    if (std::any_of(blank_.begin(), blank_.end(), is_tiny)) return false;
+    if (std::any_of(blank_.begin(), blank_.end(), is_tiny_here)) return false;
     const auto is_seen = [&](std::size_t k) { return x[k] != 0; };
     blank_.erase(std::remove_if(blank_.begin(), blank_.end(), is_seen), blank_.end());
     return true;
@@ -215,28 +195,18 @@ class Rows {
         const bool is_partial = kLastIsPartial && k == kVectors - 1;
         return is_partial ? load_first(x + k * kLanes, of_last) : load(x + k * kLanes);
       };
-      const auto sum = [&](int k, const Lanes a, const Lanes& b) {  // `a` may be hi[k]
-        hi[k] = a + b;
-        const Lanes added = hi[k] - a;
-        lo[k] = (a - (hi[k] - added)) + (b - added);
-        if (kLastIsPartial && k == kVectors - 1) {
-          store_first(y + k * kLanes, hi[k], of_last);
-        } else {
-          store(y + k * kLanes, hi[k]);
+      const auto all = [&](const auto& step) {
+        EWMA_UNROLLED
+        for (int k = 0; k < kVectors; ++k) {
+          step(sample(k), part, hi[k], lo[k]);
+          if (kLastIsPartial && k == kVectors - 1) {
+            store_first(y + k * kLanes, hi[k], of_last);
+          } else {
+            store(y + k * kLanes, hi[k]);
+          }
         }
       };
-      if (tile.steps[i].from_sample) {
-        EWMA_UNROLLED
-        for (int k = 0; k < kVectors; ++k) {
-          const Lanes x_k = sample(k);
-          sum(k, x_k, part * ((x_k - hi[k]) - lo[k]));
-        }
-      } else {
-        EWMA_UNROLLED
-        for (int k = 0; k < kVectors; ++k) {
-          sum(k, hi[k], part * ((sample(k) - hi[k]) - lo[k]) + lo[k]);
-        }
-      }
+      tile.steps[i].from_sample ? all(FromSample{}) : all(FromMean{});
     }
     EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) {

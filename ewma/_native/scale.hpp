@@ -30,6 +30,9 @@ constexpr double kScaledLimit = kTwoTo128 * kTwoTo128 * kTwoTo128;
 // so that a long run of zeros does not end in denormals.
 constexpr double kNegligible = 1 / kTwoTo768;
 
+// Whether a sample alone is of the first scale.
+inline bool is_tiny(double x) { return x != 0.0 && std::fabs(x) * kScales[0].in <= kScaledLimit; }
+
 // A mean lies within its samples; rounding must not carry it past the largest double.
 inline double bounded(double y) {
   return y > kLargest ? kLargest : (y < -kLargest ? -kLargest : y);

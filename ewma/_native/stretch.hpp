@@ -33,7 +33,8 @@ constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a refer
 // A block's means are polished, see Stretch::smooth, below one beta. They are refined, see
 // Stretch::refine, exactly below another one, where they leave the reference by more than a part of
 // the largest |x| so far, or where the sums of what the block brings reach more than a part of it a
-// sample: there they round by more than they forget. So all errors stay under 2.5 ulp of the largest.
+// sample: there they round by more than they forget. So all errors stay under 2.5 ulp of the
+// largest.
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
 constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kSlowFrom = 0.97;
 constexpr double kOneSided = 0.125;
