@@ -180,7 +180,7 @@ class alignas(64) Series {
   std::size_t over_gaps(const T* x, T* y, std::size_t n) {
     if (ignore_na_ || !debias_) return between_gaps(x, y, n < kGathered ? n : kGathered);
     if (n < kBlock || powers_->beta < kExactBelow) return 0;
-    return decay_over(x, y);
+    return powers_->beta > kSlowGaps ? decay_over<false>(x, y) : decay_over<true>(x, y);
   }
 
   // If the clock stops over gaps, the samples between them, side by side, are a series without any.
@@ -214,8 +214,9 @@ class alignas(64) Series {
   }
 
   // A block of samples over whose gaps the weights decay, as Stretch does it, but that the weight
-  // is a sum over those that are there. None where the scale would change.
-  template <typename T>
+  // is a sum over those that are there. None where the scale would change. kGoesOn: both sums go on
+  // from those before the block; else they start from nothing, and the weight at the end is exact.
+  template <bool kGoesOn, typename T>
   std::size_t decay_over(const T* x, T* y) {
     if (weight_.hi < kFaint) return 0;
     const Scale& scale = kScales[scale_];
@@ -226,13 +227,18 @@ class alignas(64) Series {
     const Lanes w = all_lanes(weight_.hi), one = all_lanes(1.0);
     Lanes counts = {}, tops = {}, rests = {};
     Scan counted(*powers_);
+    if (kGoesOn) counted.go_on_from(weight_.hi, powers_->undone());
     for (int j = 0; j < kBlock; j += kLanes) {
       const Lanes n_j = where_there(load(x + j), one, Lanes{});
-      const Lanes2 at_the_end = powers_->weights_at_the_end(j);
       counts = counts + n_j;
-      tops = tops + n_j * at_the_end.hi;
-      rests = rests + n_j * at_the_end.lo;
-      store(weights + j, counted.next(n_j) + w * powers_->powers(j + 1));
+      Lanes w_j = counted.next(n_j);
+      if constexpr (!kGoesOn) {
+        const Lanes2 at_the_end = powers_->weights_at_the_end(j);
+        tops = tops + n_j * at_the_end.hi;
+        rests = rests + n_j * at_the_end.lo;
+        w_j = w_j + w * powers_->powers(j + 1);
+      }
+      store(weights + j, w_j);
     }
     const double count = total(counts);
     if (count == kBlock) return 0;
@@ -240,27 +246,30 @@ class alignas(64) Series {
     const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), in = all_lanes(scale.in);
     Lanes widest = {}, largest_own = {}, farthest = {};
     Scan summed(*powers_);
+    if (kGoesOn) summed.go_on_from(before, powers_->undone());
     for (int j = 0; j < kBlock; j += kLanes) {
       const Lanes x_in = load(x + j), x_j = where_there(x_in, in * x_in, r);
-      const Lanes own = summed.next(x_j - r);
-      const Lanes change = (own + u * powers_->powers(j + 1)) / load(weights + j);
+      Lanes u_j = summed.next(x_j - r);
+      if constexpr (!kGoesOn) {
+        largest_own = larger_magnitude(largest_own, u_j);
+        u_j = u_j + u * powers_->powers(j + 1);
+      }
+      const Lanes change = u_j / load(weights + j);
       farthest = larger_magnitude(farthest, x_j);
       widest = larger_magnitude(widest, change);
-      largest_own = larger_magnitude(largest_own, own);
       store(means + j, r + change);
     }
     const double largest = larger(largest_lane(farthest), largest_);
     if (!(largest <= kScaledLimit)) return 0;
     const Double2 power = powers_->power(kBlock), mean_before = mean_, weight_before = weight_;
-    weight_ = add(multiply(power, weight_), two_sum(total(tops), total(rests)));
-    const bool slow = powers_->beta > kSlowGaps;
-    const double sums = kOneSided * (slow ? smaller(count, weight_.hi) : count);
-    if (largest_lane(widest) > (slow ? kWideSlow : kWide) * largest ||
-        largest_lane(largest_own) > sums * largest) {
+    weight_ = kGoesOn ? Double2{counted.last(), 0.0}
+                      : add(multiply(power, weight_), two_sum(total(tops), total(rests)));
+    if (largest_lane(widest) > (kGoesOn ? kWide : kWideSlow) * largest ||
+        largest_lane(largest_own) > kOneSided * smaller(count, weight_.hi) * largest) {
       refine_gaps(x, weights, means, before, weight_before);
     } else {
-      const Double2 sum = two_sum(power.hi * before, summed.last());
-      mean_ = add(mean_.hi, divide(sum, weight_));
+      const double passed_on = kGoesOn ? 0.0 : power.hi * before;
+      mean_ = add(mean_.hi, divide(two_sum(passed_on, summed.last()), weight_));
     }
     largest_ = largest;
     gaps_ += kBlock - static_cast<std::size_t>(count);

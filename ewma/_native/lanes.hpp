@@ -94,6 +94,16 @@ inline Lanes larger(const Lanes& a, const Lanes& b) {
 #endif
 }
 
+inline Lanes smaller(const Lanes& a, const Lanes& b) {
+#if defined(EWMA_EIGHT_LANES)
+  return _mm512_min_pd(a, b);
+#elif defined(EWMA_VECTOR_LANES) && defined(__AVX__)
+  return _mm256_min_pd(a, b);
+#else
+  return -larger(-a, -b);
+#endif
+}
+
 // The larger of `a`, which is not below 0, and |b|.
 inline Lanes larger_magnitude(const Lanes& a, const Lanes& b) {
 #if defined(EWMA_EIGHT_LANES)
@@ -262,6 +272,8 @@ inline double largest_lane(const Lanes& x) {
   return larger(larger(x[0], x[1]), larger(x[2], x[3]));
 #endif
 }
+
+inline double smallest_lane(const Lanes& x) { return -largest_lane(-x); }
 
 }  // namespace EWMA_ISA
 }  // namespace ewma

@@ -32,6 +32,42 @@ struct Moments {
 // the sum of the changes' squares, that would show: what lies so far off may be forgotten by then.
 constexpr double kVisible = 0x1p-27;
 
+// The end of both below: returns whether all digits hold.
+inline bool is_exact(double squares, double least) {  // squares is NaN where a sample is
+  return squares <= kScaledLimit && kVisible * squares <= least;
+}
+
+// As spread_over_block below, with a weight that has stopped growing, and a beta up to kSlowFrom:
+// all sums go on from those before the block. As then d_j - m_j = beta (d_j - m_{j-1}),
+//
+//     beta S_j = sum_{i<=j} beta^(j-i) (d_i - m_i)^2 + beta^(j+1) beta S
+template <bool kRoot>
+bool spread_on(const Powers& powers, const double* x, bool bias, Moments& state, double* y) {
+  const double beta = powers.beta;
+  const Lanes mean = all_lanes(state.mean), gain = all_lanes(powers.alpha);
+  // P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2)
+  const double factor = bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta);
+  const Lanes of_scaled = all_lanes(factor / beta);
+  Scan sums(powers), spreads(powers);
+  sums.go_on_from(state.weight * state.rest, powers.undone());
+  spreads.go_on_from(beta * state.spread, powers.undone());
+  Lanes squares = {}, least = all_lanes(kLargest);
+  for (int j = 0; j < kBlock; j += kLanes) {
+    const Lanes distance = load(x + j) - mean;
+    const Lanes left = distance - gain * sums.next(distance);
+    const Lanes square = left * left;
+    const Lanes variance = of_scaled * spreads.next(square);
+    squares = squares + square;
+    least = smaller(least, variance);
+    store(y + j, kRoot ? root(variance) : variance);
+  }
+  if (!is_exact(total(squares) / (beta * beta), smallest_lane(least))) return false;
+  state.spread = spreads.last() / beta;
+  const Double2 end = two_sum(state.mean, sums.last() / state.weight);
+  state.mean = end.hi, state.rest = end.lo;
+  return true;
+}
+
 // Writes the variances, or their roots, after each of kBlock samples to y, and returns whether all
 // digits of them hold; if not, as where a sample is missing or too large, the state is as before.
 // kSteady: the weight has stopped growing. Before it the weight must be at least 2: what it is less
@@ -43,14 +79,14 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
   const double q = state.weight * state.weight - state.pairs;
   const Lanes mean = all_lanes(state.mean), one = all_lanes(1.0);
   const Lanes u = all_lanes(state.weight * state.rest), w = all_lanes(state.weight);
-  const Lanes spread = all_lanes(state.spread), squares = all_lanes(q);
+  const Lanes spread = all_lanes(state.spread), q_before = all_lanes(q);
   const Lanes by_sum = all_lanes(1.0 / (1.0 + beta));
   const Lanes steady_gain = all_lanes(powers.alpha), steady_keep = all_lanes(beta);
   // Of a weight that has stopped growing: P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2)
   const Lanes steady_factor =
       all_lanes(bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta));
   Scan sums(powers), spreads(powers);
-  Lanes before = all_lanes(state.rest), squares_sum = {}, minus_least = all_lanes(-kLargest);
+  Lanes before = all_lanes(state.rest), squares = {}, least = all_lanes(kLargest);
   for (int j = 0; j < kBlock; j += kLanes) {
     const Lanes power = powers.powers(j + 1);
     const Lanes distance = load(x + j) - mean;
@@ -65,17 +101,15 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
     const Lanes spread_j = spreads.next(keep * square) + spread * power;
     Lanes factor = kSteady ? steady_factor : gain;
     if (!kSteady && !bias) {
-      const Lanes q_j = powers.sums(j + 1) * (one + power) * by_sum + squares * (power * power);
+      const Lanes q_j = powers.sums(j + 1) * (one + power) * by_sum + q_before * (power * power);
       factor = w_j / (w_j * w_j - q_j);
     }
     const Lanes variance = spread_j * factor;
-    squares_sum = squares_sum + square;
-    minus_least = larger(minus_least, -variance);
+    squares = squares + square;
+    least = smaller(least, variance);
     store(y + j, kRoot ? root(variance) : variance);
   }
-  const double all_squares = total(squares_sum);  // which is NaN where a sample is
-  if (!(all_squares <= kScaledLimit)) return false;
-  if (kVisible * all_squares > -largest_lane(minus_least)) return false;
+  if (!is_exact(total(squares), smallest_lane(least))) return false;
   const double power = powers.power(kBlock).hi, sum = powers.sum(kBlock).hi;
   const double u_end = power * (state.weight * state.rest) + sums.last();
   if (!kSteady) {
@@ -106,8 +140,9 @@ struct Progress {
 //     w_j = n_j + v_j                      S_j = n_j v_j / w_j (d_j - m_{j-1})^2 + beta S_{j-1}
 //     u_j = n_j d_j + beta * u_{j-1}       P_j = 2 n_j v_j + beta^2 P_{j-1}
 //
-// Fewer samples than kBlock are filled up to whole lanes: there is room for them behind x.
-template <bool kRoot>
+// Fewer samples than kBlock are filled up to whole lanes: there is room for them behind x. kGoesOn:
+// as in spread_on.
+template <bool kRoot, bool kGoesOn>
 bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, const Moments& state,
                       Progress& progress) {
   const Lanes reference = all_lanes(state.mean), beta = all_lanes(powers.beta);
@@ -116,13 +151,22 @@ bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, c
   // One sum after the other: what all of them keep is more than the registers.
   double decayed[kBlock], inverse[kBlock];  // v; 1 / (w P)
   Scan counts(powers), squared(powers, 2);
+  if constexpr (kGoesOn) {
+    const Lanes undone = powers.undone();
+    counts.go_on_from(state.weight, undone);
+    squared.go_on_from(state.pairs, undone * undone);
+  }
+  // What was before the block, beside the sums of what is in it.
+  const auto with = [](const Lanes& sum, const Lanes& before, const Lanes& power) {
+    return kGoesOn ? sum : sum + before * power;
+  };
   Lanes w_before = w;
   for (int j = 0; j < n; j += kLanes) {
     const Lanes power = powers.powers(j + 1);
     const Lanes n_j = where_there(load(x + j), all_lanes(1.0), Lanes{});
-    const Lanes w_j = counts.next(n_j) + w * power;
+    const Lanes w_j = with(counts.next(n_j), w, power);
     const Lanes v_j = n_j * (beta * back<1>(w_before, w_j));
-    const Lanes pairs_j = squared.next(2.0 * v_j) + pairs * (power * power);
+    const Lanes pairs_j = with(squared.next(2.0 * v_j), pairs, power * power);
     w_before = w_j;
     store(decayed + j, v_j);
     store(progress.weight + j, w_j);
@@ -130,28 +174,31 @@ bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, c
     store(inverse + j, all_lanes(1.0) / (w_j * pairs_j));
   }
   Scan sums(powers), spreads(powers);
-  Lanes mean_before = all_lanes(state.rest), squares = {}, minus_least = all_lanes(-kLargest);
+  if constexpr (kGoesOn) {
+    sums.go_on_from(state.weight * state.rest, powers.undone());
+    spreads.go_on_from(state.spread, powers.undone());
+  }
+  Lanes mean_before = all_lanes(state.rest), squares = {}, least = all_lanes(kLargest);
   for (int j = 0; j < n; j += kLanes) {
     const Lanes power = powers.powers(j + 1), x_j = load(x + j);
     const Lanes gain = load(progress.pairs + j) * load(inverse + j);
     const Lanes distance = where_there(x_j, x_j - reference, Lanes{});
-    const Lanes mean = (sums.next(distance) + u * power) * gain;
+    const Lanes mean = with(sums.next(distance), u, power) * gain;
     const Lanes change = where_there(x_j, distance - back<1>(mean_before, mean), Lanes{});
     const Lanes square = change * change;
-    const Lanes spread_j = spreads.next(load(decayed + j) * gain * square) + spread * power;
+    const Lanes spread_j = with(spreads.next(load(decayed + j) * gain * square), spread, power);
     const Lanes w_j = load(progress.weight + j);
     const Lanes variance = spread_j * (bias ? gain : w_j * w_j * load(inverse + j));
     squares = squares + square;
     // With bias: without, what is known of a variance that one sample makes nearly alone looks
     // large.
-    minus_least = larger(minus_least, -(spread_j * gain));
+    least = smaller(least, spread_j * gain);
     mean_before = mean;
     store(progress.mean + j, mean);
     store(progress.spread + j, spread_j);
     store(progress.y + j, kRoot ? root(variance) : variance);
   }
-  const double all_squares = total(squares);
-  return all_squares <= kScaledLimit && kVisible * all_squares <= -largest_lane(minus_least);
+  return is_exact(total(squares), smallest_lane(least));
 }
 
 }  // namespace EWMA_ISA

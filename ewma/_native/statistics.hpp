@@ -94,12 +94,12 @@ class Statistics {
 
   // The least of what is larger of |x| and |y|.
   static double least(const double* x, const double* y, std::size_t n) {
-    Lanes minus = all_lanes(-kLargest);
+    Lanes least = all_lanes(kLargest);
     std::size_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
-      minus = larger(minus, -larger_magnitude(magnitude(load(x + i)), load(y + i)));
+      least = smaller(least, larger_magnitude(magnitude(load(x + i)), load(y + i)));
     }
-    double all = -largest_lane(minus);
+    double all = smallest_lane(least);
     for (; i < n; ++i) all = smaller(all, larger(std::fabs(x[i]), std::fabs(y[i])));
     return all;
   }
@@ -117,9 +117,11 @@ class Statistics {
     if (n < kRows || !takes_whole_blocks()) return false;
     const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
     const bool steady = state_.weight >= powers_->steady_weight;
-    const auto run =
-        steady ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
-               : (root ? spread_over_block<false, true> : spread_over_block<false, false>);
+    const auto run = !steady
+                         ? (root ? spread_over_block<false, true> : spread_over_block<false, false>)
+                     : powers_->beta > kSlowFrom
+                         ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
+                         : (root ? spread_on<true> : spread_on<false>);
     if (!run(*powers_, x, bias, state_, y)) return false;
     last_ = y[kRows - 1];
     seen_ = true;
@@ -146,7 +148,9 @@ class Statistics {
     before.weight *= pending_, before.spread *= pending_, before.pairs *= pending_ * pending_;
     if (before.weight * powers_->power(static_cast<int>(first)).hi < kFaint) return false;
     const bool root = request_->statistic == Statistic::kDeviation;
-    const auto run = root ? spread_over_gaps<true> : spread_over_gaps<false>;
+    const auto run = powers_->beta > kSlowFrom
+                         ? (root ? spread_over_gaps<true, false> : spread_over_gaps<false, false>)
+                         : (root ? spread_over_gaps<true, true> : spread_over_gaps<false, true>);
     Progress progress;
     const int last = static_cast<int>(end) - 1;
     if (!run(*powers_, samples, last + 1, request_->bias, before, progress)) return false;
@@ -336,18 +340,18 @@ class Statistics {
         const Lanes from_mean = reference + load(mean + i + 1);
         return where_below(keep, all_lanes(0.5), from_sample, from_mean);
       };
-      Lanes farthest = {}, minus_nearest = all_lanes(-kLargest);
+      Lanes farthest = {}, nearest = all_lanes(kLargest);
       std::size_t i = 0;
       for (; i + kLanes <= n; i += kLanes) {
         const Lanes x_i = load(x + i), y_i = mean_of(i, x_i, load(a + i));
         farthest = larger_magnitude(farthest, load(distance + i));
-        minus_nearest = larger(minus_nearest, -larger_magnitude(magnitude(x_i), y_i));
+        nearest = smaller(nearest, larger_magnitude(magnitude(x_i), y_i));
         store(y + i, y_i);
       }
       if (const int rest = static_cast<int>(n - i); rest > 0) {
         store_first(y + i, mean_of(i, load_first(x + i, rest), load_first(a + i, rest)), rest);
       }
-      const double near = smaller(-largest_lane(minus_nearest), least(x + i, y + i, n - i));
+      const double near = smaller(smallest_lane(nearest), least(x + i, y + i, n - i));
       double far = largest_lane(farthest);
       for (; i < n; ++i) far = larger(far, std::fabs(distance[i]));
       if (far * kVisibleDistance > near) return false;

@@ -58,8 +58,8 @@ class Scan {
         power_4_(all_lanes(powers.power(4 * exponent).hi)),
         power_all_(all_lanes(powers.power(kLanes * exponent).hi)) {}
 
-  // Instead of from nothing: from where the last sum was u.
-  void go_on_from(double u, const Powers& powers) { sum_ = u * powers.undone(); }
+  // Instead of from nothing: from where the last sum was u. `undone` are b^-k, see Powers.
+  void go_on_from(double u, const Lanes& undone) { sum_ = u * undone; }
 
   Lanes next(const Lanes& x) {
     const Lanes pairs = x + power_1_ * back<1>(x_, x);
@@ -220,11 +220,9 @@ class Stretch {
   // unless samples are as far from the reference.
   bool reference_shows(const Distances& distance, const T* means, int width) const {
     if (distance.sum < 0.5 * std::fabs(r_)) return false;
-    Lanes minus_nearest = all_lanes(-kLargest);
-    for (int j = 0; j < width; j += kLanes) {
-      minus_nearest = larger(minus_nearest, -magnitude(load(means + j)));
-    }
-    return kVisibleInFloats * std::fabs(r_) > -largest_lane(minus_nearest);
+    Lanes nearest = all_lanes(kLargest);
+    for (int j = 0; j < width; j += kLanes) nearest = smaller(nearest, magnitude(load(means + j)));
+    return kVisibleInFloats * std::fabs(r_) > smallest_lane(nearest);
   }
 
   bool is_wide(const Taken& taken, int size) const {
@@ -302,7 +300,7 @@ class Stretch {
     Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
           farthest = {};
     Scan scan(powers);
-    if (kSums == Sums::kGoOn) scan.go_on_from(u_.hi + u_.lo, powers);
+    if (kSums == Sums::kGoOn) scan.go_on_from(u_.hi + u_.lo, powers.undone());
     for (int i = 0; i < width; i += kSampled) {
       Lanes distance = {}, own = {}, change = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
