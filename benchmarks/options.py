@@ -239,16 +239,20 @@ def _memory() -> Iterator[Row]:
         "var",
         "smooth times",
         "smooth int64",
+        "smooth by",
     ):
         command = [sys.executable, str(HERE / "smoothing_memory.py"), options]
         measured = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        # A column's mean has two doubles, and each thread works on all columns for a time.
-        columns = measured["columns"]
+        # A column's mean has two doubles, and each thread works on all columns for a time. Groups
+        # come in any order: the state of each is kept, a line of the cache.
+        columns, groups = measured["columns"], measured["groups"]
         yield Row(
             f"peak memory beyond input and output: {options}",
             [measured["beyond"]],
-            "64 KiB a thread" + ", and 16 bytes a column" * (columns > 0),
-            [2 * (2**16 + 16 * columns)],
+            "64 KiB a thread"
+            + ", and 16 bytes a column" * (columns > 0)
+            + ", and 64 bytes a group" * (groups > 0),
+            [2 * (2**16 + 16 * columns) + 64 * groups],
             Target("<=", 1),
             mebibytes,
         )

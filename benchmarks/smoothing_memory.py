@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,32 +17,39 @@ from peak_memory import kibibytes
 
 def main() -> None:
     """Make the call that the first argument names."""
-    x: Any = np.random.default_rng(0).standard_normal(10**7)
-    call: Any = {
-        "smooth": partial(ewma.smooth, beta=0.9),
-        "smooth columns": partial(ewma.smooth, beta=0.9, axis=0),
-        "smooth ignore_na": partial(ewma.smooth, beta=0.9, ignore_na=False),
-        "var": partial(ewma.var, beta=0.9),
-        "smooth times": partial(ewma.smooth, beta=0.9, times=np.arange(10**7)),
-        "smooth int64": partial(ewma.smooth, beta=0.9),
-    }[sys.argv[1]]
-    if sys.argv[1] == "smooth ignore_na":
+    rng, options = np.random.default_rng(0), sys.argv[1]
+    x: Any = rng.standard_normal(10**7)
+    if options == "smooth ignore_na":
         x[::10] = np.nan
-    if sys.argv[1] == "smooth columns":
+    if options == "smooth columns":
         x = x.reshape(1000, 10**4)
-    if sys.argv[1] == "smooth int64":
+    if options == "smooth int64":
         x = (1000 * x).astype(np.int64)
-    few = (slice(100),) * x.ndim
-    call(x[few] if "times" not in sys.argv[1] else x)  # what the first call alone takes
+    groups = 10**4 if options == "smooth by" else 0
+    of_rows = {}
+    if options == "smooth by":
+        of_rows["by"] = rng.integers(groups, size=10**7)
+    if options == "smooth times":
+        of_rows["times"] = np.arange(10**7)
+
+    def call(rows: slice) -> Any:
+        given: Any = {name: each[rows] for name, each in of_rows.items()}
+        if options == "smooth ignore_na":
+            given["ignore_na"] = False
+        return (ewma.var if options == "var" else ewma.smooth)(x[rows], beta=0.9, **given)
+
+    # What the first of each call alone takes.
+    call(slice(100))
+    kibibytes("VmRSS")
     # The most so far, from here on.
     with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")
     before, code_before = kibibytes("VmRSS"), kibibytes("RssFile")
-    result = call(x)
+    result = call(slice(None))
     peak, code = kibibytes("VmHWM"), kibibytes("RssFile")
     beyond = (peak - before - (code - code_before)) * 1024 - result.nbytes
     columns = 0 if x.ndim == 1 else x.shape[1]
-    print(json.dumps({"beyond": beyond, "columns": columns}))
+    print(json.dumps({"beyond": beyond, "columns": columns, "groups": groups}))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ewma import _core
 from ewma._decay import DEFAULT_BETA
 from ewma._groups import Groups
+from ewma.containers._numpy import is_masked_array
 
 _SECOND = np.timedelta64(1, "s")
 # How many of NumPy's units a second has; months and years have no one length.
@@ -196,7 +197,7 @@ def _as_array(times: Any, labels: Any) -> npt.NDArray[Any]:
             f"{type(times).__name__}"
         )
     check_index(times, labels, "times")
-    if np.ma.is_masked(times):
+    if is_masked_array(times) and np.ma.is_masked(times):
         first = int(np.argmax(np.ma.getmaskarray(times)))
         raise ValueError(
             f"times must all be there; received a masked one at position {first}: leave that "

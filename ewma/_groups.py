@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ewma.containers._numpy import is_masked_array
+
 Codes = npt.NDArray[np.int64]
 
 # polars' integers that NumPy has not.
@@ -91,7 +93,7 @@ def _opened(key: Any) -> Any:
         import pandas as pd
 
         return pd.arrays.ArrowExtensionArray(key)
-    if np.ma.is_masked(key):  # what is missing is a group of its own
+    if is_masked_array(key) and np.ma.is_masked(key):  # what is missing is a group of its own
         keys = np.ma.getdata(key).astype(object)
         keys[np.ma.getmaskarray(key)] = None
         return keys

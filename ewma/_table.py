@@ -11,6 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ewma.containers._numpy import is_masked_array
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -80,7 +82,7 @@ def csv_cell(name: str) -> str:
 
 
 def _csv_numbers(numbers: npt.NDArray[Any]) -> Iterator[str]:
-    if np.ma.isMaskedArray(numbers):
+    if is_masked_array(numbers):
         return ("" if number is None else repr(number) for number in numbers.tolist())
     return map(repr, numbers.tolist())
 
@@ -108,7 +110,7 @@ def _objects(table: Table) -> Iterator[Iterator[str]]:
 
 
 def _json_numbers(numbers: npt.NDArray[Any]) -> Iterator[str]:
-    if np.ma.isMaskedArray(numbers) or not np.isfinite(numbers).all():
+    if is_masked_array(numbers) or not np.isfinite(numbers).all():
         return map(_json_number, numbers.tolist())
     return map(repr, numbers.tolist())
 
@@ -166,7 +168,7 @@ def _to_arrow(table: Table) -> pa.Table:
     def array(column: Column) -> pa.Array:
         if isinstance(column, Names):
             return pa.DictionaryArray.from_arrays(column.codes, pa.array(column.names, pa.string()))
-        mask = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else None
+        mask = np.ma.getmaskarray(column) if is_masked_array(column) else None
         return pa.array(np.asarray(column), mask=mask)
 
     return pa.table([array(column) for column in table.values()], names=list(table))

@@ -711,7 +711,7 @@ class TestProgressBar:
 class TestCost:
     """Nobody waits for what they did not ask for."""
 
-    HEAVY = ("pandas", "matplotlib", "rich", "pyarrow", "importlib.metadata")
+    HEAVY = ("pandas", "matplotlib", "rich", "pyarrow", "importlib.metadata", "numpy.ma")
 
     def imported(self, *arguments):
         program = f"""

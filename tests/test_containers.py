@@ -1,6 +1,8 @@
 """What comes in goes out: lists, arrays of every dtype, Series and DataFrames."""
 
 import math
+import subprocess
+import sys
 from collections import namedtuple
 from decimal import Decimal
 from fractions import Fraction
@@ -524,3 +526,23 @@ def test_integers(dtype):
     np.testing.assert_array_equal(x, before)
     frame = pd.DataFrame(x.astype(x.dtype.newbyteorder("=")))
     np.testing.assert_array_equal(smooth(frame, 0.9), smoothed)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "smooth(numpy.arange(9), 0.5)",
+        "smooth(numpy.zeros(9), 0.5, by=numpy.arange(9) % 2)",
+        "smooth(numpy.zeros(9), 0.5, times=numpy.arange(9))",
+        "var([[1.0, 2.0]], 0.5)",
+        "choose_beta(numpy.arange(9.0))",
+    ],
+)
+def test_no_library_is_imported_to_ask_what_an_array_is(call):
+    heavy = {"numpy.ma", "pandas", "polars", "pyarrow", "xarray", "dask", "torch", "ml_dtypes"}
+    program = f"""
+import sys, numpy, ewma
+ewma.{call}
+assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)

@@ -22,9 +22,15 @@ def is_native(dtype: np.dtype[Any]) -> bool:
     return kernel and dtype.isnative
 
 
+def is_masked_array(array: Any) -> bool:
+    """Return whether an array has a mask. numpy.ma takes longer to import than a call to smooth."""
+    masked_arrays = sys.modules.get("numpy.ma")
+    return masked_arrays is not None and isinstance(array, masked_arrays.MaskedArray)
+
+
 def open_array(array: Array) -> Opened:
     """Open an array: floats keep their type, integers and bools become float64."""
-    if isinstance(array, np.ma.MaskedArray):
+    if is_masked_array(array):
         raise TypeError(
             "a masked array cannot be smoothed as it is; received one of shape "
             f"{array.shape}: give array.filled(numpy.nan), missing samples as NaN"
