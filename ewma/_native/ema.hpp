@@ -97,8 +97,7 @@ class alignas(64) Series {
   bool seen() const { return seen_; }
   std::size_t gaps() const { return gaps_; }
 
-  // What Rows and Starts move on by themselves: series of the usual scale, or of none yet, that
-  // share a weight.
+  // What Rows moves on by itself: series of the usual scale, or of none yet, that share a weight.
   Double2 mean() const { return mean_; }
   Double2 weight() const { return weight_; }
   // (`largest_` may have missed the one sample that was not 0.)
@@ -108,10 +107,10 @@ class alignas(64) Series {
     return powers_->beta > 0.0 && (!scaled() || is_blank()) &&
            (same || (steady() && other.steady()));
   }
-  void set(Double2 mean, Double2 weight, bool is_blank, double largest = 0.0) {
+  void set(Double2 mean, Double2 weight, bool is_blank) {
     mean_ = mean, weight_ = weight, seen_ = true;
     if (!is_blank && scale_ == 0) ++scale_;
-    largest_ = larger(largest_, larger(largest, std::fabs(mean.hi)));
+    largest_ = larger(largest_, std::fabs(mean.hi));
     settle();
   }
 

@@ -9,7 +9,7 @@
 #include "ema.hpp"
 #include "new_pages.hpp"
 #include "rows.hpp"
-#include "starts.hpp"
+#include "short_series.hpp"
 #include "transpose.hpp"
 
 namespace ewma {
@@ -84,8 +84,6 @@ Steps& steps_of(const Powers& powers, const Double2& weight) {
   return *steps;
 }
 
-constexpr std::size_t kShort = 4096;  // samples
-
 template <typename T>
 void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const Powers& powers = powers_of(options.beta);
@@ -93,19 +91,21 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const std::size_t stride = shape.time * shape.columns;
   NewPages pages = pages_of(x, y, shape, shape.outer * shape.time);
   std::size_t o = 0;
-  // Short series cost more at their starts than on their way.
-  if (shape.columns == 1 && shape.time >= 4 && shape.time <= kShort && options.beta > 0.0) {
-    Steps& steps = steps_of(powers, start.weight());
+  if (shape.columns == 1 && kFewestSamples <= shape.time && shape.time <= kMostSamples &&
+      options.beta > 0.0) {
+    const Step* const steps = steps_of(powers, start.weight()).first(powers, shape.time);
     for (std::size_t width; o + kFewestSeries <= shape.outer; o += width) {
       width = shape.outer - o < kSeriesAtOnce ? shape.outer - o : kSeriesAtOnce;
       const T* const from = x + o * shape.time;
       T* const to = y + o * shape.time;
       pages.reach(to + width * shape.time);
-      Starts starts(powers, steps, start, width);
-      const std::size_t done = starts.run(from, to, shape.time);
-      for (std::size_t j = 0; done < shape.time && j < width; ++j) {
-        const std::size_t rest = j * shape.time + done;
-        starts.series(j).run(from + rest, to + rest, shape.time - done);
+      ShortSeries series(steps, width, shape.time);
+      if (series.fit(from, to)) {
+        series.smooth(from, to);
+        continue;
+      }
+      for (std::size_t i = 0; i < width * shape.time; i += shape.time) {
+        Series(start).run(from + i, to + i, shape.time);
       }
     }
   }

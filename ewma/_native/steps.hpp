@@ -55,29 +55,22 @@ struct FromMean {
 // The first steps from one weight, each made when it is first asked for.
 class Steps {
  public:
-  Steps(const Powers& powers, const Double2& weight) : beta_(powers.beta), weights_{weight} {}
+  Steps(const Powers& powers, const Double2& weight)
+      : beta_(powers.beta), first_(weight), last_(weight) {}
 
   bool start_from(const Powers& powers, const Double2& weight) const {
-    return beta_ == powers.beta && weights_[0].hi == weight.hi && weights_[0].lo == weight.lo;
+    return beta_ == powers.beta && first_.hi == weight.hi && first_.lo == weight.lo;
   }
 
-  // Makes sure of the first `count` steps.
-  void reach(const Powers& powers, std::size_t count) {
-    while (steps_.size() < count) {
-      Double2 weight = weights_.back();
-      steps_.push_back(next_step(powers, weight));
-      weights_.push_back(weight);
-    }
+  const Step* first(const Powers& powers, std::size_t count) {
+    while (steps_.size() < count) steps_.push_back(next_step(powers, last_));
+    return steps_.data();
   }
-
-  const Step* from(std::size_t count) const { return steps_.data() + count; }
-  // After so many steps.
-  const Double2& weight(std::size_t count) const { return weights_[count]; }
 
  private:
   double beta_;
+  Double2 first_, last_;  // weights
   std::vector<Step> steps_;
-  std::vector<Double2> weights_;
 };
 
 }  // namespace EWMA_ISA
