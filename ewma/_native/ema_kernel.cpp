@@ -59,12 +59,14 @@ void by_columns(std::size_t all, const Work& work) {
   }
 }
 
-// The pages of so many rows of y, which are written one after the other: not where another thread
-// has the rest of each.
+// The pages of so many rows of y, which are written one after the other.
 template <typename T>
 NewPages pages_of(const T* x, T* y, const Shape& shape, std::size_t rows) {
-  if (x == y || shape.inner != shape.columns) return {};
-  return {y, rows * shape.columns * sizeof(T)};
+  if (x == y) return {};
+  const std::size_t row = shape.columns * sizeof(T);
+  if (shape.threads == 1) return {y, rows * row};
+  const std::size_t own_end = (shape.first + shape.inner) * sizeof(T);
+  return {y - shape.first, rows * row, row, own_end, shape.index, shape.threads};
 }
 
 // Made anew only when beta changes: many short series ask for the same. A thread that asks for none

@@ -14,12 +14,16 @@ struct Options {
   bool fill;
 };
 
-// Of a C-contiguous block (outer, time, all columns), `inner` columns of each row.
+// Of a C-contiguous block (outer, time, all columns), `inner` columns of each row, from the column
+// `first` on: the share of thread `index` of `threads`.
 struct Shape {
   std::size_t outer;
   std::size_t time;
   std::size_t inner;
   std::size_t columns;
+  std::size_t first = 0;
+  std::size_t index = 0;
+  std::size_t threads = 1;
 };
 
 enum class Type {

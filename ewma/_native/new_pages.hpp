@@ -16,26 +16,58 @@ class NewPages {
  public:
   NewPages() = default;
   NewPages(void* begin, std::size_t bytes)
-      : next_(static_cast<char*>(begin)), end_(next_ + bytes) {}
+      : begin_(static_cast<char*>(begin)), next_(begin_), end_(begin_ + bytes) {}
+
+  // Where threads share out the columns, so many bytes of each row: if two wrote to a new page at
+  // once, both would zero it. Thread `index` has every so manieth page zeroed, before the others
+  // need it, by writing to its own bytes: those up to `own_end` of a row.
+  NewPages(void* begin, std::size_t bytes, std::size_t row, std::size_t own_end, std::size_t index,
+           std::size_t threads)
+      : NewPages(begin, bytes) {
+    row_ = row, own_end_ = own_end, threads_ = threads;
+    skip(index);
+  }
 
   // Comes before what is in front of `to` is written. What has been written already stays: a page
   // is written to without a change to what it holds.
   void reach(const void* to) {
-    while (next_ < to && next_ != end_) {
-      const std::size_t left = static_cast<std::size_t>(end_ - next_);
-      const std::size_t of_page = kHugePage - reinterpret_cast<std::uintptr_t>(next_) % kHugePage;
-      next_ += of_page < left ? of_page : left;
+    if (begin_ == end_) return;
+    const auto ahead = static_cast<std::ptrdiff_t>((threads_ - 1) * kHugePage);
+    while (next_ != end_ && next_ - static_cast<const char*>(to) < ahead) {
+      const char* const start = next_;
+      skip(1);
+      char* const last = last_own();
 #if defined(__GNUC__)
-      __atomic_fetch_or(static_cast<volatile char*>(next_ - 1), 0, __ATOMIC_RELAXED);
+      if (last > start) {
+        __atomic_fetch_or(static_cast<volatile char*>(last - 1), 0, __ATOMIC_RELAXED);
+      }
 #endif
+      skip(threads_ - 1);
     }
   }
 
  private:
   static constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
-  char* next_ = nullptr;  // behind the pages that are there
+  void skip(std::size_t pages) {
+    for (std::size_t i = 0; i < pages; ++i) {
+      const std::size_t left = static_cast<std::size_t>(end_ - next_);
+      const std::size_t of_page = kHugePage - reinterpret_cast<std::uintptr_t>(next_) % kHugePage;
+      next_ += of_page < left ? of_page : left;
+    }
+  }
+
+  // Where the thread's own bytes end in front of the next page.
+  char* last_own() const {
+    if (threads_ == 1) return next_;
+    const std::size_t before = static_cast<std::size_t>(next_ - begin_);
+    return before < own_end_ ? begin_ : begin_ + (before - own_end_) / row_ * row_ + own_end_;
+  }
+
+  char* begin_ = nullptr;
+  char* next_ = nullptr;  // page to be written to
   char* end_ = nullptr;
+  std::size_t row_ = 0, own_end_ = 0, threads_ = 1;
 };
 
 }  // namespace EWMA_ISA

@@ -32,6 +32,9 @@ inline std::size_t memory(double beta) {
   return static_cast<std::size_t>(samples < 1e18 ? samples : 1e18);
 }
 
+// Fewer columns fill no registers.
+constexpr std::size_t kColumnsOfThread = 32;
+
 // What a sample costs that is only seen, beside one that is smoothed into new memory.
 constexpr double kCostOfSeeing = 0.3;
 
@@ -71,8 +74,9 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
     return;
   }
   const std::size_t needed = memory(options.beta);
-  // Columns side by side share pages, which threads that write them for the first time fight for.
-  const bool along_time = shape.inner == 1 || needed <= shape.time / threads;
+  // Many columns are shared out where a piece along time would see many samples first.
+  const std::size_t part = shape.inner < kColumnsOfThread * threads ? 1 : 8;
+  const bool along_time = shape.inner == 1 || needed <= shape.time / threads / part;
   if (threads > 1 && along_time && x != y) {
     const std::vector<std::size_t> starts = cut(shape.time, threads, static_cast<double>(needed));
     for (std::size_t o = 0; o < shape.outer; ++o) {
@@ -88,7 +92,7 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
   } else if (threads > 1 && shape.inner >= threads) {
     side_by_side(threads, [&](std::size_t i) {
       const std::size_t first = shape.inner * i / threads, end = shape.inner * (i + 1) / threads;
-      const Shape piece{shape.outer, shape.time, end - first, shape.columns};
+      const Shape piece{shape.outer, shape.time, end - first, shape.columns, first, i, threads};
       kernel.smooth(x + first, y + first, piece, options);
     });
   } else {
