@@ -39,7 +39,7 @@ class EMA(_core.Stream):
 
     Each call of `update` takes in the next samples, one or many, and returns what ``ewma.smooth``
     would give for them at the end of the series so far; how it was cut into calls changes nothing
-    beyond rounding, 2 units in the last place.
+    beyond rounding, a few units in the last place.
 
     Two states of neighbouring stretches make one, so that machines can share a long series out.
     With :math:`w, y` of the stretches 0 and 1, and n samples in stretch 1,
