@@ -84,6 +84,7 @@ SERIES = {
     "changing sign once": np.sort(rng(3).standard_normal(2500)),
     "over ten decades": np.exp(5 * rng(4).standard_normal(2500)),
     "spikes": np.where(rng(5).random(2500) < 0.02, 1e6, 1.0) * rng(6).standard_normal(2500),
+    "signs at random": np.where(rng(3945).random(2500) < 0.5, -1.99, 1.99),
     "1e9 + noise": 1e9 + rng(7).standard_normal(2500),
     "-1e9 + noise": -1e9 + rng(8).standard_normal(2500),
     "denormals": rng(9).integers(-1000, 1000, 2500) * SMALLEST,

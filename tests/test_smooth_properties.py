@@ -3,6 +3,7 @@
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -148,7 +149,8 @@ def test_short_series_mean_beside_others_what_they_mean_alone(dtype, isa_limit, 
     # They are worked on side by side, so many at once and so many samples of each.
     rng = np.random.default_rng(0)
     shapes = [(4, 9), (5, 1), (12, 33), (128, 4), (131, 40), (135, 19), (33, 20), (3, 900)]
-    for count, time in [*shapes, (41, 400), (19, 403), (37, 900), (6, 1024), (5, 1025)]:
+    shapes += [(41, 400), (19, 403), (37, 900), (6, 1024), (5, 1025)]
+    for (count, time), beta in zip(shapes, cycle([0.9, 0.3, 0.5, 1.0])):
         x = rng.standard_normal((count, time)).astype(dtype)
         if care == "tiny":  # keeps its bits behind zeros, as those are of no scale yet
             tiny = rng.integers(count, size=3)
@@ -161,18 +163,30 @@ def test_short_series_mean_beside_others_what_they_mean_alone(dtype, isa_limit, 
         y = np.full(x.size + 16, 7, dtype)
         y[: x.size] = x.ravel()
         for source in (x.ravel(), y[: x.size]):  # the second time in place
-            _core.smooth(source, y[: x.size], count, time, 1, 0.9, *options, 1, isa_limit)
+            _core.smooth(source, y[: x.size], count, time, 1, beta, *options, 1, isa_limit)
             assert (y[x.size :] == 7).all()
             for series, found in zip(x, y[: x.size].reshape(x.shape), strict=True):
                 debias, ignore_na, fill = options
                 alone = smooth(
-                    series.astype(float), 0.9, debias=debias, ignore_na=ignore_na, fill=fill
+                    series.astype(float), beta, debias=debias, ignore_na=ignore_na, fill=fill
                 )
                 slack = 4 * np.finfo(dtype).eps * np.fmax.accumulate(np.abs(series))
                 slack += np.finfo(dtype).smallest_subnormal
                 assert (np.isnan(found) == np.isnan(alone)).all()
                 assert (np.isnan(alone) | (np.abs(found - alone) <= slack)).all()
             y[: x.size] = x.ravel()
+
+
+@pytest.mark.parametrize("isa_limit", [0, 1, 2])
+@pytest.mark.parametrize(("count", "columns"), [(1, 7), (5, 1)], ids=["columns", "short series"])
+def test_a_long_run_of_zeros_ends_at_zero(count, columns, isa_limit):
+    # And not at the smallest denormal, which is slow.
+    x = np.zeros((count, 1000, columns))
+    x[:, 0] = 1e-70
+    y = np.empty_like(x)
+    _core.smooth(x.ravel(), y.ravel(), *x.shape, 0.5, True, True, False, 1, isa_limit)
+    assert (y[:, 300] > 0).all()
+    assert (y[:, -1] == 0).all()
 
 
 @quickly

@@ -55,6 +55,26 @@ def test_many_blocks(offset, digits, beta, bias):
     np.testing.assert_allclose(std(x, beta, bias=bias), np.sqrt(exact), rtol=digits, atol=1e-14)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("beta", [0.5, 0.66, 0.9, 0.97, 0.9700001, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_blocks_go_on_from_those_before(share, beta, bias):
+    x = np.random.default_rng(3).standard_normal(3000)
+    x[np.random.default_rng(4).random(3000) < share] = np.nan
+    mean, weight, spread, pairs, expected = (np.longdouble(0),) * 4 + ([],)
+    for sample in x:
+        before = beta * weight
+        spread, pairs, weight = beta * spread, beta**2 * pairs, before
+        if sample == sample:
+            weight = before + 1
+            spread += before / weight * (sample - mean) ** 2
+            pairs += 2 * before
+            mean += (sample - mean) / weight
+        expected.append(spread / weight if bias else spread * weight / pairs if pairs else np.nan)
+    found = var(x, beta, bias=bias, ignore_na=False, fill=True)
+    np.testing.assert_allclose(found, np.array(expected, float), rtol=1e-12)
+
+
 @pytest.mark.parametrize("beta", [0.5, 0.9, 0.999])
 @pytest.mark.parametrize("jump", [1e3, 1e9, -1e12])
 def test_a_jump_is_forgotten(beta, jump):

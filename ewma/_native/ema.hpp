@@ -346,7 +346,7 @@ class alignas(64) Series {
 
   const Scale& scale() const { return kScales[scale_]; }
   bool scaled() const { return scale().in != 1.0; }
-  bool steady() const { return weight_.hi >= powers_->steady_weight; }
+  bool steady() const { return powers_->is_steady(weight_.hi); }
   // A weight that has stopped growing is short of its limit by up to an ulp.
   Double2 full_weight() const { return steady() ? powers_->full_weight : weight_; }
 

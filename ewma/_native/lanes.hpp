@@ -99,6 +99,8 @@ inline Lanes smaller(const Lanes& a, const Lanes& b) {
   return _mm512_min_pd(a, b);
 #elif defined(EWMA_VECTOR_LANES) && defined(__AVX__)
   return _mm256_min_pd(a, b);
+#elif defined(EWMA_VECTOR_LANES)
+  return a < b ? a : b;
 #else
   return -larger(-a, -b);
 #endif

@@ -19,7 +19,7 @@ class NewPages {
       : begin_(static_cast<char*>(begin)), next_(begin_), end_(begin_ + bytes) {}
 
   // Where threads share out the columns, so many bytes of each row: if two wrote to a new page at
-  // once, both would zero it. Thread `index` has every so manieth page zeroed, before the others
+  // once, both would zero it. Thread `index` has every `threads`-th page zeroed, before the others
   // need it, by writing to its own bytes: those up to `own_end` of a row.
   NewPages(void* begin, std::size_t bytes, std::size_t row, std::size_t own_end, std::size_t index,
            std::size_t threads)
@@ -36,10 +36,10 @@ class NewPages {
     while (next_ != end_ && next_ - static_cast<const char*>(to) < ahead) {
       const char* const start = next_;
       skip(1);
-      char* const last = last_own();
+      char* const own_end = end_of_own();
 #if defined(__GNUC__)
-      if (last > start) {
-        __atomic_fetch_or(static_cast<volatile char*>(last - 1), 0, __ATOMIC_RELAXED);
+      if (own_end > start) {
+        __atomic_fetch_or(static_cast<volatile char*>(own_end - 1), 0, __ATOMIC_RELAXED);
       }
 #endif
       skip(threads_ - 1);
@@ -58,7 +58,7 @@ class NewPages {
   }
 
   // Where the thread's own bytes end in front of the next page.
-  char* last_own() const {
+  char* end_of_own() const {
     if (threads_ == 1) return next_;
     const std::size_t before = static_cast<std::size_t>(next_ - begin_);
     return before < own_end_ ? begin_ : begin_ + (before - own_end_) / row_ * row_ + own_end_;

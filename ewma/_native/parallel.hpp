@@ -74,7 +74,8 @@ void smooth_in_pieces(const Kernel<T>& kernel, const T* x, T* y, const Shape& sh
     return;
   }
   const std::size_t needed = memory(options.beta);
-  // Many columns are shared out where a piece along time would see many samples first.
+  // Many columns are shared out where a piece along time would first see more than an eighth of
+  // what it smooths: that takes longer than to share pages.
   const std::size_t part = shape.inner < kColumnsOfThread * threads ? 1 : 8;
   const bool along_time = shape.inner == 1 || needed <= shape.time / threads / part;
   if (threads > 1 && along_time && x != y) {

@@ -40,6 +40,9 @@ struct Powers {
     }
   }
 
+  // Whether a weight has stopped growing.
+  bool is_steady(double weight) const { return weight >= steady_weight; }
+
   // beta^k and 1 + beta + ... + beta^(k-1), k = 0 .. kLongBlock
   Double2 power(int k) const { return {power_[kLongBlock + k], power_lo_[kLongBlock + k]}; }
   Double2 sum(int k) const { return {sum_[kLongBlock + k], sum_lo_[kLongBlock + k]}; }

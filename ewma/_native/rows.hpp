@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "ema.hpp"
@@ -21,6 +20,7 @@ constexpr std::size_t kRowColumns = 16384;  // their states stay in the second c
 // Fewer wait for the row before for longer than it takes to bring each column's samples together.
 constexpr std::size_t kFewestColumns = 5;
 constexpr std::size_t kRowsAtOnce = 8;  // looked at, and then worked on in the cache
+constexpr std::size_t kRowsToSettle = 128;
 // Vectors of means in registers, of which SSE2 has 16 for half a vector each.
 #if defined(__SSE2__) && !defined(__AVX__)
 constexpr int kTogether = 2;
@@ -59,6 +59,7 @@ class Rows {
         steps[count] = next_step(powers_, weight_);
       }
       move(Tile<T>{from, stride, y + row * y_stride, y_stride, steps, count});
+      if (row % kRowsToSettle == 0) settle(hi_.data(), lo_.data(), width_);
     }
     seen_ = seen_ || row > 0;
     if (row > 0 && !columns_.empty()) hand_over();
@@ -206,7 +207,7 @@ class Rows {
           }
         }
       };
-      tile.steps[i].from_sample ? all(FromSample{}) : all(FromMean{});
+      by(tile.steps[i], all);
     }
     EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 
 #include "lanes.hpp"
 
@@ -29,6 +30,13 @@ constexpr double kScaledLimit = kTwoTo128 * kTwoTo128 * kTwoTo128;
 // A state below this, in scaled units, is zero beside any sample that led to this scale: let go of,
 // so that a long run of zeros does not end in denormals.
 constexpr double kNegligible = 1 / kTwoTo768;
+
+inline void settle(double* hi, double* lo, std::size_t count) {
+  for (std::size_t j = 0; j < count; ++j) {
+    const bool shows = std::fabs(hi[j]) >= kNegligible;
+    hi[j] = shows ? hi[j] : 0.0, lo[j] = shows ? lo[j] : 0.0;
+  }
+}
 
 // Whether a sample alone is of the first scale.
 inline bool is_tiny(double x) { return x != 0.0 && std::fabs(x) * kScales[0].in <= kScaledLimit; }

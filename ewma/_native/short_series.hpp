@@ -49,7 +49,7 @@ class ShortSeries {
     for (std::size_t j = 0; j <= last_; ++j) {
       const T* const own = x + j * time_;
       const T* const first = std::find_if(own, own + time_, [](T x) { return x != 0; });
-      if (first == own + time_ || is_tiny(static_cast<double>(*first))) return false;
+      if (first != own + time_ && is_tiny(static_cast<double>(*first))) return false;
     }
     return true;
   }
@@ -113,10 +113,11 @@ class ShortSeries {
           put(tile + 4 * k, hi[k]);
         }
       };
-      steps[i].from_sample ? all(FromSample{}) : all(FromMean{});
+      by(steps[i], all);
     }
     EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) put(hi_ + 4 * k, hi[k]), put(lo_ + 4 * k, lo[k]);
+    settle(hi_, lo_, kSeriesAtOnce);
   }
 
   const Step* steps_;

@@ -32,7 +32,14 @@ struct Moments {
 // the sum of the changes' squares, that would show: what lies so far off may be forgotten by then.
 constexpr double kVisible = 0x1p-27;
 
-// The end of both below: returns whether all digits hold.
+// What a variance is of S where the weight has stopped growing: 1 / w, or without bias w / P with
+// P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2).
+inline double steady_factor(const Powers& powers, bool bias) {
+  const double beta = powers.beta;
+  return bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta);
+}
+
+// Whether all digits of a block's results hold.
 inline bool is_exact(double squares, double least) {  // squares is NaN where a sample is
   return squares <= kScaledLimit && kVisible * squares <= least;
 }
@@ -45,9 +52,7 @@ template <bool kRoot>
 bool spread_on(const Powers& powers, const double* x, bool bias, Moments& state, double* y) {
   const double beta = powers.beta;
   const Lanes mean = all_lanes(state.mean), gain = all_lanes(powers.alpha);
-  // P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2)
-  const double factor = bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta);
-  const Lanes of_scaled = all_lanes(factor / beta);
+  const Lanes of_scaled = all_lanes(steady_factor(powers, bias) / beta);
   Scan sums(powers), spreads(powers);
   sums.go_on_from(state.weight * state.rest, powers.undone());
   spreads.go_on_from(beta * state.spread, powers.undone());
@@ -82,9 +87,7 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
   const Lanes spread = all_lanes(state.spread), q_before = all_lanes(q);
   const Lanes by_sum = all_lanes(1.0 / (1.0 + beta));
   const Lanes steady_gain = all_lanes(powers.alpha), steady_keep = all_lanes(beta);
-  // Of a weight that has stopped growing: P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2)
-  const Lanes steady_factor =
-      all_lanes(bias ? powers.alpha : (1.0 - beta) * (1.0 + beta) / (2.0 * beta));
+  const Lanes factor_if_steady = all_lanes(kSteady ? steady_factor(powers, bias) : 0.0);
   Scan sums(powers), spreads(powers);
   Lanes before = all_lanes(state.rest), squares = {}, least = all_lanes(kLargest);
   for (int j = 0; j < kBlock; j += kLanes) {
@@ -99,7 +102,7 @@ bool spread_over_block(const Powers& powers, const double* x, bool bias, Moments
     const Lanes keep = kSteady ? steady_keep : one - gain;
     const Lanes square = change * change;
     const Lanes spread_j = spreads.next(keep * square) + spread * power;
-    Lanes factor = kSteady ? steady_factor : gain;
+    Lanes factor = kSteady ? factor_if_steady : gain;
     if (!kSteady && !bias) {
       const Lanes q_j = powers.sums(j + 1) * (one + power) * by_sum + q_before * (power * power);
       factor = w_j / (w_j * w_j - q_j);

@@ -116,7 +116,7 @@ class Statistics {
   bool whole_block(const double* x, double* y, std::size_t n) {
     if (n < kRows || !takes_whole_blocks()) return false;
     const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
-    const bool steady = state_.weight >= powers_->steady_weight;
+    const bool steady = powers_->is_steady(state_.weight);
     const auto run = !steady
                          ? (root ? spread_over_block<false, true> : spread_over_block<false, false>)
                      : powers_->beta > kSlowFrom

@@ -10,6 +10,8 @@
 namespace ewma {
 namespace EWMA_ISA {
 
+constexpr double kLargePart = 1.0 / 3;
+
 // As Series::observe: start from whichever is nearer to the new mean, the sample or the mean
 // before, and go a part of the way to the other.
 struct Step {
@@ -17,13 +19,9 @@ struct Step {
   double part;
 };
 
-inline bool is_steady(const Powers& powers, const Double2& weight) {
-  return weight.hi >= powers.steady_weight;
-}
-
 // The next step, which a weight makes.
 inline Step next_step(const Powers& powers, Double2& weight) {
-  if (is_steady(powers, weight)) {
+  if (powers.is_steady(weight.hi)) {
     const bool from_sample = powers.alpha > 0.5;
     return {from_sample, from_sample ? powers.beta : powers.alpha};
   }
@@ -52,6 +50,29 @@ struct FromMean {
   }
 };
 
+// The same where what x - hi is rounded by is a large part of what a step forgets.
+struct FromMeanExactly {
+  template <typename Vector>
+  void operator()(const Vector& x, const Vector& part, Vector& hi, Vector& lo) const {
+    const Twofold<Vector> way = two_sum(x, -hi);
+    const Vector rest = part * (way.lo - lo) + lo;
+    const Twofold<Vector> mean = two_sum(hi, part * way.hi + rest);
+    hi = mean.hi, lo = mean.lo;
+  }
+};
+
+// Calls all(how) with what moves means on by a step.
+template <typename All>
+void by(const Step& step, const All& all) {
+  if (step.from_sample) {
+    all(FromSample{});
+  } else if (step.part > kLargePart) {
+    all(FromMeanExactly{});
+  } else {
+    all(FromMean{});
+  }
+}
+
 // The first steps from one weight, each made when it is first asked for.
 class Steps {
  public:
@@ -63,6 +84,7 @@ class Steps {
   }
 
   const Step* first(const Powers& powers, std::size_t count) {
+    steps_.reserve(count);
     while (steps_.size() < count) steps_.push_back(next_step(powers, last_));
     return steps_.data();
   }

@@ -32,15 +32,15 @@ constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a refer
 
 // A block's means are polished, see Stretch::smooth, below one beta. They are refined, see
 // Stretch::refine, exactly below another one, where they leave the reference by more than a part of
-// the largest |x| so far, or where the sums of what the block brings reach more than a part of it a
-// sample: there they round by more than they forget. So all errors stay under 2.5 ulp of the
-// largest.
+// the largest |x| so far, or where the sums of what the block brings, if they start from nothing,
+// reach more than a part of it a sample: there they round by more than they forget. So all errors
+// stay under 2.5 ulp of the largest.
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
-constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125, kSlowFrom = 0.97;
+constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125;
 constexpr double kOneSided = 0.125;
-// Below kSlowFrom what lies before a block is soon forgotten, and so is what it was rounded by: a
-// block's sums go on from those before it. A longer memory would add up what every step rounds, and
-// gets beta^(j+1) * u beside sums that start from nothing.
+// Up to this beta what lies before a block is soon forgotten, and so is what it was rounded by: D
+// goes on from the block before, and is u. A longer memory would add up what every step rounds.
+constexpr double kSlowFrom = 0.97;
 // What floats are worked on with has 29 more bits. Where the reference is so much farther from 0
 // than a mean that fewer than 3 are left beyond a float's own, it is 0 instead.
 constexpr double kVisibleInFloats = 0x1p-26;
@@ -94,7 +94,7 @@ class Stretch {
     const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
     const std::size_t longest = is_long ? kLongBlock : kBlock;
     std::size_t done = 0;
-    while (done < n && done < kStretch && (kSteady || weight_.hi < powers_.steady_weight)) {
+    while (done < n && done < kStretch && (kSteady || !powers_.is_steady(weight_.hi))) {
       const std::size_t left = n - done;
       const int size = static_cast<int>(left < longest ? left : longest);
       if (y != nullptr) {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <type_traits>
-#include <utility>
 
 #include "lanes.hpp"
 
@@ -57,7 +56,10 @@ void put(T* x, const Four& a) {
 }
 inline void transpose(Four (&square)[4]) {
   for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < i; ++j) std::swap(square[i][j], square[j][i]);
+    for (int j = 0; j < i; ++j) {
+      const double above = square[j][i];
+      square[j][i] = square[i][j], square[i][j] = above;
+    }
   }
 }
 inline Four all_four(double x) { return all_lanes(x); }

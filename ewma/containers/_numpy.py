@@ -24,8 +24,8 @@ def is_native(dtype: np.dtype[Any]) -> bool:
 
 def is_masked_array(array: Any) -> bool:
     """Return whether an array has a mask. numpy.ma takes longer to import than a call to smooth."""
-    masked_arrays = sys.modules.get("numpy.ma")
-    return masked_arrays is not None and isinstance(array, masked_arrays.MaskedArray)
+    # (By its attribute, and so not before another thread has imported it.)
+    return "numpy.ma" in sys.modules and isinstance(array, np.ma.MaskedArray)
 
 
 def open_array(array: Array) -> Opened:
