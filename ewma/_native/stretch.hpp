@@ -41,6 +41,8 @@ constexpr double kOneSided = 0.125;
 // Up to this beta what lies before a block is soon forgotten, and so is what it was rounded by: D
 // goes on from the block before, and is u. A longer memory would add up what every step rounds.
 constexpr double kSlowFrom = 0.97;
+// With it what a block brings is the larger a part of all, the longer the block is.
+constexpr int kSlowBlock = 32 * kLanes;
 // What floats are worked on with has 29 more bits. Where the reference is so much farther from 0
 // than a mean that fewer than 3 are left beyond a float's own, it is 0 instead.
 constexpr double kVisibleInFloats = 0x1p-26;
@@ -92,14 +94,16 @@ class Stretch {
   std::size_t run(const T* x, T* y, std::size_t n) {
     // A block with divisions is slower: the last of these goes little further than it must.
     const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
-    const std::size_t longest = is_long ? kLongBlock : kBlock;
+    const std::size_t longest = !is_long                   ? kBlock
+                                : powers_.beta > kSlowFrom ? kSlowBlock
+                                                           : kLongBlock;
     std::size_t done = 0;
     while (done < n && done < kStretch && (kSteady || !powers_.is_steady(weight_.hi))) {
       const std::size_t left = n - done;
       const int size = static_cast<int>(left < longest ? left : longest);
       if (y != nullptr) {
         if (!block(x + done, y + done, size, done == 0)) break;
-      } else if (size < kLongBlock || !take_in(x + done, done == 0)) {
+      } else if (left < longest || !take_in(x + done, size, done == 0)) {
         break;
       }
       done += size;
@@ -252,18 +256,18 @@ class Stretch {
   }
 
   // What a block of samples does to the state, without the means.
-  bool take_in(const T* x, bool first) {
-    Distances distance = distances(x, kLongBlock);
-    if (r_ != 0.0 && distance.sum > kLongBlock * std::fabs(r_)) {
+  bool take_in(const T* x, int size, bool first) {
+    Distances distance = distances(x, size);
+    if (r_ != 0.0 && distance.sum > size * std::fabs(r_)) {
       if (!first) return false;
       set_reference(0.0);
-      distance = distances(x, kLongBlock);
+      distance = distances(x, size);
     }
     if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
     note(distance);
     const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
     Lanes a = {}, b = {}, c = {}, d = {};
-    for (int j = 0; j < kLongBlock; j += 4 * kLanes) {
+    for (int j = 0; j < size; j += 4 * kLanes) {
       a = (minus_r + load(x + j)) + power * a;
       b = (minus_r + load(x + j + kLanes)) + power * b;
       c = (minus_r + load(x + j + 2 * kLanes)) + power * c;
@@ -273,7 +277,7 @@ class Stretch {
     const Lanes sums = ((a * by_lane + b) * by_lane + c) * by_lane + d;
     double own = sums[0];
     for (int j = 1; j < kLanes; ++j) own = own * powers_.beta + sums[j];
-    move(kLongBlock, own);
+    move(size, own);
     return true;
   }
 
