@@ -19,7 +19,11 @@ namespace EWMA_ISA {
 constexpr std::size_t kRowColumns = 16384;  // their states stay in the second cache
 // Fewer wait for the row before for longer than it takes to bring each column's samples together.
 constexpr std::size_t kFewestColumns = 5;
-constexpr std::size_t kRowsAtOnce = 8;  // looked at, and then worked on in the cache
+// Rows that are worked on side by side, the means of a few columns in registers. What fetches
+// memory ahead follows one stream in a page: rows that share a page are worked on one after the
+// other, unless they are so short that the next is fetched along with them.
+constexpr std::size_t kRowsAtOnce = 8, kLongRowsAtOnce = 4;
+constexpr std::size_t kFewColumns = 48, kPage = 4096;
 constexpr std::size_t kRowsToSettle = 128;
 // Vectors of means in registers, of which SSE2 has 16 for half a vector each.
 #if defined(__SSE2__) && !defined(__AVX__)
@@ -37,7 +41,9 @@ class Rows {
         width_(width),
         weight_(start.weight()),
         hi_(width + kLanes),
-        lo_(width + kLanes) {}
+        lo_(width + kLanes),
+        next_hi_(width + kLanes),
+        next_lo_(width + kLanes) {}
 
   std::size_t width() const { return width_; }
 
@@ -48,17 +54,22 @@ class Rows {
   std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
                   NewPages& pages) {
     if (width_ < kFewestColumns || !take_over()) return 0;
-    std::size_t row = 0, count = kRowsAtOnce;
-    for (; count == kRowsAtOnce && row < rows; row += count) {
-      const std::size_t most = rows - row < kRowsAtOnce ? rows - row : kRowsAtOnce;
-      Step steps[kRowsAtOnce];
-      const T* const from = x + row * stride;
-      pages.reach(y + (row + most) * y_stride);
-      for (count = 0; count < most; ++count) {
-        if (!fits(from + count * stride)) break;
-        steps[count] = next_step(powers_, weight_);
+    const bool is_long = width_ * sizeof(T) >= kPage;
+    const std::size_t at_once = is_long ? kLongRowsAtOnce : kRowsAtOnce;
+    std::size_t row = 0, count = at_once;
+    for (; count == at_once && row < rows; row += count) {
+      Tile<T> tile{x + row * stride, stride, y + row * y_stride, y_stride, at_once};
+      if (rows - row < at_once) tile.rows = rows - row;
+      pages.reach(tile.y + tile.rows * y_stride);
+      // They are looked at while they are worked on, or first where they would be lost.
+      const bool can_go_back = tile.x != tile.y && !all_blank_ && blank_.empty();
+      if (can_go_back && move_on(tile, false)) {
+        count = tile.rows;
+      } else {
+        for (count = 0; count < tile.rows && fits(tile.x + count * stride);) ++count;
+        tile.rows = count;
+        if (count > 0) move_on(tile, true);
       }
-      move(Tile<T>{from, stride, y + row * y_stride, y_stride, steps, count});
       if (row % kRowsToSettle == 0) settle(hi_.data(), lo_.data(), width_);
     }
     seen_ = seen_ || row > 0;
@@ -148,41 +159,80 @@ class Rows {
     std::size_t stride;
     T* y;
     std::size_t y_stride;
-    const Step* steps;
     std::size_t rows;
 
-    Tile from(std::size_t j) const { return {x + j, stride, y + j, y_stride, steps, rows}; }
+    Tile from(std::size_t j) const { return {x + j, stride, y + j, y_stride, rows}; }
   };
 
+  // Moves all columns on by the rows of a tile, unless it turns out that these do not fit.
   template <typename T>
-  void move(const Tile<T>& tile) {
-    std::size_t j = 0;
-    for (; j + kTogether * kLanes <= width_; j += kTogether * kLanes) {
-      move<kTogether, false>(tile.from(j), j);
+  bool move_on(const Tile<T>& tile, bool fit) {
+    Step steps[kRowsAtOnce];
+    Double2 weight = weight_;
+    for (std::size_t i = 0; i < tile.rows; ++i) steps[i] = next_step(powers_, weight);
+    Lanes sum = {};  // of |x|
+    const bool one_by_one = width_ >= kFewColumns && width_ * sizeof(T) < kPage;
+    if (one_by_one) {
+      const double *hi = hi_.data(), *lo = lo_.data();
+      for (std::size_t i = 0; i < tile.rows; ++i, hi = next_hi_.data(), lo = next_lo_.data()) {
+        const auto all = [&](const auto& step) {
+          sum = sum + move(tile.x + i * tile.stride, tile.y + i * tile.y_stride, step,
+                           all_lanes(steps[i].part), hi, lo);
+        };
+        by(steps[i], all);
+      }
+    } else {
+      std::size_t j = 0;
+      for (; j + kTogether * kLanes <= width_; j += kTogether * kLanes) {
+        sum = sum + move<kTogether, false>(tile.from(j), steps, j);
+      }
+      sum = sum + move_rest<kTogether>(tile.from(j), steps, j);
     }
-    move_rest<kTogether>(tile.from(j), j);
+    // One comparison for all: NaN, infinity, and too large for this scale.
+    if (!fit && !(total(sum) <= kScaledLimit)) return false;
+    hi_.swap(next_hi_), lo_.swap(next_lo_);
+    weight_ = weight;
+    return true;
+  }
+
+  // A row, from the means hi + lo.
+  template <typename T, typename How>
+  Lanes move(const T* x, T* y, const How& step, const Lanes& part, const double* hi,
+             const double* lo) {
+    double *const next_hi = next_hi_.data(), *const next_lo = next_lo_.data();
+    const std::size_t width = width_;
+    Lanes sum = {};
+    const auto some = [&](std::size_t j, const Lanes& x_j) {
+      Lanes hi_j = load(hi + j), lo_j = load(lo + j);
+      sum = sum + magnitude(x_j);
+      step(x_j, part, hi_j, lo_j);
+      store(next_hi + j, hi_j), store(next_lo + j, lo_j);
+      return hi_j;
+    };
+    std::size_t j = 0;
+    for (; j + kLanes <= width; j += kLanes) store(y + j, some(j, load(x + j)));
+    const int rest = static_cast<int>(width - j);
+    if (rest > 0) store_first(y + j, some(j, load_first(x + j, rest)), rest);
+    return sum;
   }
 
   // The columns from j on, which are fewer than kVectors vectors.
   template <int kVectors, typename T>
-  void move_rest(const Tile<T>& tile, std::size_t j) {
+  Lanes move_rest(const Tile<T>& tile, const Step* steps, std::size_t j) {
     if constexpr (kVectors > 0) {
       const std::size_t rest = width_ - j;
-      if (rest > (kVectors - 1) * kLanes) {
-        move<kVectors, true>(tile, j);
-      } else if (rest == (kVectors - 1) * kLanes) {
-        move<kVectors - 1, false>(tile, j);
-      } else {
-        move_rest<kVectors - 1>(tile, j);
-      }
+      if (rest > (kVectors - 1) * kLanes) return move<kVectors, true>(tile, steps, j);
+      if (rest == (kVectors - 1) * kLanes) return move<kVectors - 1, false>(tile, steps, j);
+      return move_rest<kVectors - 1>(tile, steps, j);
     }
+    return Lanes{};
   }
 
   // The means hi + lo of the columns from j on, through all rows of a tile; the last vector may
   // have fewer columns than lanes.
   template <int kVectors, bool kLastIsPartial, typename T>
-  void move(const Tile<T>& tile, std::size_t j) {
-    Lanes hi[kVectors], lo[kVectors];
+  Lanes move(const Tile<T>& tile, const Step* steps, std::size_t j) {
+    Lanes hi[kVectors], lo[kVectors], sum = {};
     EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) {
       hi[k] = load(hi_.data() + j + k * kLanes), lo[k] = load(lo_.data() + j + k * kLanes);
@@ -191,7 +241,7 @@ class Rows {
     for (std::size_t i = 0; i < tile.rows; ++i) {
       const T* const x = tile.x + i * tile.stride;
       T* const y = tile.y + i * tile.y_stride;
-      const Lanes part = all_lanes(tile.steps[i].part);
+      const Lanes part = all_lanes(steps[i].part);
       const auto sample = [&](int k) {
         const bool is_partial = kLastIsPartial && k == kVectors - 1;
         return is_partial ? load_first(x + k * kLanes, of_last) : load(x + k * kLanes);
@@ -199,7 +249,9 @@ class Rows {
       const auto all = [&](const auto& step) {
         EWMA_UNROLLED
         for (int k = 0; k < kVectors; ++k) {
-          step(sample(k), part, hi[k], lo[k]);
+          const Lanes x_k = sample(k);
+          sum = sum + magnitude(x_k);
+          step(x_k, part, hi[k], lo[k]);
           if (kLastIsPartial && k == kVectors - 1) {
             store_first(y + k * kLanes, hi[k], of_last);
           } else {
@@ -207,23 +259,26 @@ class Rows {
           }
         }
       };
-      by(tile.steps[i], all);
+      by(steps[i], all);
     }
     EWMA_UNROLLED
     for (int k = 0; k < kVectors; ++k) {
-      store(hi_.data() + j + k * kLanes, hi[k]), store(lo_.data() + j + k * kLanes, lo[k]);
+      store(next_hi_.data() + j + k * kLanes, hi[k]);
+      store(next_lo_.data() + j + k * kLanes, lo[k]);
     }
+    return sum;
   }
 
   const Powers& powers_;
   const Series start_;
   const std::size_t width_;
   bool seen_ = false;
-  Double2 weight_;                    // of all
-  bool all_blank_ = true;             // nothing has been seen of any column
-  std::vector<std::uint32_t> blank_;  // columns that have only been 0 so far
-  std::vector<double> hi_, lo_;       // their means
-  std::vector<Series> columns_;       // made when first asked for
+  Double2 weight_;                         // of all
+  bool all_blank_ = true;                  // nothing has been seen of any column
+  std::vector<std::uint32_t> blank_;       // columns that have only been 0 so far
+  std::vector<double> hi_, lo_;            // their means
+  std::vector<double> next_hi_, next_lo_;  // after the tile that is worked on
+  std::vector<Series> columns_;            // made when first asked for
 };
 
 }  // namespace EWMA_ISA
