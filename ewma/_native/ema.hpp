@@ -108,7 +108,7 @@ class alignas(64) Series {
            (same || (steady() && other.steady()));
   }
   void set(Double2 mean, Double2 weight, bool is_blank) {
-    mean_ = mean, weight_ = weight, seen_ = true;
+    mean_ = mean, weight_ = weight, seen_ = true, first_ = 0;
     if (!is_blank && scale_ == 0) ++scale_;
     largest_ = larger(largest_, std::fabs(mean.hi));
     settle();
@@ -119,6 +119,7 @@ class alignas(64) Series {
   static constexpr std::size_t kGathered = 2048;   // samples that are looked at for gaps at once
   static constexpr double kFew = 3.0;              // samples
   static constexpr double kSlowGaps = 0.92;        // what sums round by outlasts a few samples
+  static constexpr double kWideOverGaps = 0.25;    // where a weight, too, is a sum that goes on
   static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
 
   // One sample by the recurrence itself: the first, a few alone, and any block that has a missing
@@ -144,6 +145,7 @@ class alignas(64) Series {
     const bool was_empty = weight_.hi == 0.0, was_steady = steady();
     const Double2 decayed = multiply(powers_->beta, weight_);
     if (!was_steady) weight_ = add(1.0, decayed);
+    first_ = was_empty ? 1 : first_ > 0 && first_ < kFirst ? first_ + 1 : 0;
     seen_ = true;
     largest_ = larger(largest_, std::fabs(x));
     if (was_empty || powers_->beta == 0.0) {
@@ -165,6 +167,7 @@ class alignas(64) Series {
   void missing() {
     ++gaps_;
     if (ignore_na_) return;
+    first_ = 0;
     if (debias_) {
       weight_ = multiply(powers_->beta, full_weight());
       if (weight_.hi < kNegligible) weight_ = {};
@@ -263,7 +266,7 @@ class alignas(64) Series {
     const Double2 power = powers_->power(kBlock), mean_before = mean_, weight_before = weight_;
     weight_ = kGoesOn ? Double2{counted.last(), 0.0}
                       : add(multiply(power, weight_), two_sum(total(tops), total(rests)));
-    if (largest_lane(widest) > (kGoesOn ? kWide : kWideSlow) * largest ||
+    if (largest_lane(widest) > (kGoesOn ? kWideOverGaps : kWideSlow) * largest ||
         largest_lane(largest_own) > kOneSided * smaller(count, weight_.hi) * largest) {
       refine_gaps(x, weights, means, before, weight_before);
     } else {
@@ -271,6 +274,7 @@ class alignas(64) Series {
       mean_ = add(mean_.hi, divide(two_sum(passed_on, summed.last()), weight_));
     }
     largest_ = largest;
+    first_ = 0;
     gaps_ += kBlock - static_cast<std::size_t>(count);
     if (y == nullptr) return kBlock;
     T all[kBlock];
@@ -318,7 +322,15 @@ class alignas(64) Series {
   std::size_t stretch(const T* x, T* y, std::size_t n) {
     settle();
     if (scaled()) return scaled_stretch(x, y, n);
-    return steady() ? run<true>(x, y, n) : run<false>(x, y, n);
+    return run_unscaled(x, y, n);
+  }
+
+  template <typename T>
+  std::size_t run_unscaled(const T* x, T* y, std::size_t n) {
+    if (steady()) return run<Weight::kSteady>(x, y, n);
+    const bool is_first = first_ > 0 && y != nullptr && powers_->beta >= kExactBelow;
+    const std::size_t done = is_first ? run<Weight::kFirst>(x, y, n) : 0;
+    return done > 0 ? done : run<Weight::kGrowing>(x, y, n);
   }
 
   // Tiny samples, and those near the largest double, are multiplied on the way in.
@@ -329,17 +341,17 @@ class alignas(64) Series {
     const std::size_t most = n < kAtOnce ? n : kAtOnce;
     for (std::size_t i = 0; i < most; ++i) samples[i] = scale().in * static_cast<double>(x[i]);
     double* const to = y == nullptr ? nullptr : means;
-    const std::size_t done =
-        steady() ? run<true>(samples, to, most) : run<false>(samples, to, most);
+    const std::size_t done = run_unscaled(samples, to, most);
     if (y == nullptr) return done;
     for (std::size_t i = 0; i < done; ++i) y[i] = static_cast<T>(bounded(means[i] * scale().out));
     return done;
   }
 
-  template <bool kSteady, typename T>
+  template <Weight kWeight, typename T>
   std::size_t run(const T* x, T* y, std::size_t n) {
-    Stretch<T, kSteady> stretch(*powers_, mean_, weight_, largest_);
+    Stretch<T, kWeight> stretch(*powers_, mean_, weight_, largest_, first_);
     const std::size_t done = stretch.run(x, y, n);
+    if (first_ > 0) first_ = first_ + done <= kFirst ? first_ + done : 0;
     if (done > 0) mean_ = stretch.mean(), weight_ = stretch.weight(), largest_ = stretch.largest();
     return done;
   }
@@ -364,8 +376,9 @@ class alignas(64) Series {
   const Powers* powers_ = nullptr;
   Double2 mean_;  // scaled
   Double2 weight_;
-  double largest_ = 0.0;  // of |x| so far, or less; scaled
-  std::size_t gaps_ = 0;  // samples that were missing
+  double largest_ = 0.0;     // of |x| so far, or less; scaled
+  std::size_t gaps_ = 0;     // samples that were missing
+  std::uint16_t first_ = 0;  // samples since an empty start, as long as none counts for less; or 0
   std::uint8_t scale_ = 0;
   bool seen_ = false;
   bool debias_ = false, ignore_na_ = false, fill_ = false;

@@ -93,8 +93,9 @@ void smooth(const T* x, T* y, const Shape& shape, const Options& options) {
   const std::size_t stride = shape.time * shape.columns;
   NewPages pages = pages_of(x, y, shape, shape.outer * shape.time);
   std::size_t o = 0;
+  const std::size_t most = options.beta < kPolishBelow ? kMostPolishedSamples : kMostSamples;
   if (shape.columns == 1 && shape.outer >= kFewestSeries && shape.time >= kFewestSamples &&
-      shape.time <= kMostSamples && options.beta > 0.0) {
+      shape.time <= most && options.beta > 0.0) {
     const Step* const steps = steps_of(powers, start.weight()).first(powers, shape.time);
     for (std::size_t width; o + kFewestSeries <= shape.outer; o += width) {
       width = shape.outer - o < kSeriesAtOnce ? shape.outer - o : kSeriesAtOnce;

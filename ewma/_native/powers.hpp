@@ -1,6 +1,10 @@
 // What a block of samples needs that depends on beta alone.
 #pragma once
 
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
 #include "double2.hpp"
 #include "lanes.hpp"
 
@@ -9,20 +13,23 @@ namespace EWMA_ISA {
 
 constexpr int kBlock = 128;      // samples that wait together
 constexpr int kLongBlock = 256;  // the same where a block has no gaps; at least kBlock
+// First samples of a series whose weights are kept: up to a beta of 0.97 the weight grows no
+// longer.
+constexpr std::size_t kFirst = 1280;
 
 struct Powers {
   double beta;
   double alpha;          // 1 - beta
   double steady_weight;  // 1 / (1 - beta), less an ulp: the weight stops growing here
   Double2 full_weight;   // 1 / (1 - beta)
+  double wander;         // sqrt(1 - beta^2)
 
   explicit Powers(double b)
       : beta(b),
         alpha(1.0 - b),
         steady_weight((1.0 - 0x1p-52) / alpha),
-        full_weight(divide({1.0, 0.0}, two_sum(1.0, -b))) {
-    for (int k = 0; k < kLongBlock; ++k) power_[k] = 1.0, sum_[k] = power_lo_[k] = sum_lo_[k] = 0.0;
-    for (int k = 0; k <= 2 * kLongBlock; ++k) keep_[k] = k <= kLongBlock ? 1.0 : beta;
+        full_weight(divide({1.0, 0.0}, two_sum(1.0, -b))),
+        wander(std::sqrt(alpha * (1.0 + b))) {
     // Doubling: powers and sums right to the last bit, without a call of pow.
     set(0, {1.0, 0.0}, {0.0, 0.0});
     set(1, {beta, 0.0}, {1.0, 0.0});
@@ -44,35 +51,46 @@ struct Powers {
   bool is_steady(double weight) const { return weight >= steady_weight; }
 
   // beta^k and 1 + beta + ... + beta^(k-1), k = 0 .. kLongBlock
-  Double2 power(int k) const { return {power_[kLongBlock + k], power_lo_[kLongBlock + k]}; }
-  Double2 sum(int k) const { return {sum_[kLongBlock + k], sum_lo_[kLongBlock + k]}; }
-  // The same for k, k + 1, ..., without the low parts. As k < 0 count the samples that only fill up
-  // a block: nothing happens to the state before it.
-  Lanes powers(int k) const { return load(power_ + kLongBlock + k); }
-  Lanes sums(int k) const { return load(sum_ + kLongBlock + k); }
-  Lanes2 exact_powers(int k) const { return {powers(k), load(power_lo_ + kLongBlock + k)}; }
-  Lanes2 exact_sums(int k) const { return {sums(k), load(sum_lo_ + kLongBlock + k)}; }
+  Double2 power(int k) const { return {power_[k], power_lo_[k]}; }
+  Double2 sum(int k) const { return {sum_[k], sum_lo_[k]}; }
+  // The same for k, k + 1, ..., without the low parts.
+  Lanes powers(int k) const { return load(power_ + k); }
+  Lanes sums(int k) const { return load(sum_ + k); }
+  Lanes2 exact_powers(int k) const { return {powers(k), load(power_lo_ + k)}; }
+  Lanes2 exact_sums(int k) const { return {sums(k), load(sum_lo_ + k)}; }
+  // 1 + beta + ... + beta^k, and one divided by that, for k = 0 .. count - 1 and further.
+  const double* first_sums(std::size_t count) const { return first(count).first_sums_.data(); }
+  const double* first_parts(std::size_t count) const { return first(count).first_parts_.data(); }
   // beta^-k for k = kLanes - 1 and on down to 0; infinite where beta is too small for that.
   Lanes undone() const { return load(undone_); }
   // Of the powers for k = kBlock - 1 - j and on down: the bits above 2^-45, of which a block's sum
   // is exact, and the rest.
   Lanes2 weights_at_the_end(int j) const { return {load(weight_top_ + j), load(weight_rest_ + j)}; }
-  // What a sample leaves of the state before it: beta, from k = 1.
-  Lanes keep(int k) const { return load(keep_ + kLongBlock + k); }
 
  private:
   void set(int k, Double2 power, Double2 sum) {
     // What is nothing beside a sample that counts in full is zero: denormals are slow.
     if (power.hi < 1e-150) power = {};
-    power_[kLongBlock + k] = power.hi, power_lo_[kLongBlock + k] = power.lo;
-    sum_[kLongBlock + k] = sum.hi, sum_lo_[kLongBlock + k] = sum.lo;
+    power_[k] = power.hi, power_lo_[k] = power.lo;
+    sum_[k] = sum.hi, sum_lo_[k] = sum.lo;
   }
 
-  double power_[2 * kLongBlock + 1], power_lo_[2 * kLongBlock + 1];
-  double sum_[2 * kLongBlock + 1], sum_lo_[2 * kLongBlock + 1];
+  const Powers& first(std::size_t count) const {
+    while (first_sums_.size() < count) {
+      first_sum_ = add(1.0, multiply(beta, first_sum_));
+      first_sums_.push_back(first_sum_.hi);
+      first_parts_.push_back(divide({1.0, 0.0}, first_sum_).hi);
+    }
+    return *this;
+  }
+
+  double power_[kLongBlock + 1], power_lo_[kLongBlock + 1];
+  double sum_[kLongBlock + 1], sum_lo_[kLongBlock + 1];
   double weight_top_[kBlock], weight_rest_[kBlock];
-  double keep_[2 * kLongBlock + 1];
   double undone_[kLanes];
+  // Made when they are first asked for: powers are a thread's own.
+  mutable std::vector<double> first_sums_, first_parts_;
+  mutable Double2 first_sum_;
 };
 
 }  // namespace EWMA_ISA

@@ -15,9 +15,10 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-// Longer ones go on for longer than they start, which is what costs, and kSeriesAtOnce of them
+// Longer ones are faster one after the other, in the order in which they lie in memory. With small
+// betas means are polished there, which takes longer, and kSeriesAtOnce series of more samples
 // would not fit into the second cache with their means.
-constexpr std::size_t kFewestSamples = 4, kMostSamples = 1024;
+constexpr std::size_t kFewestSamples = 4, kMostSamples = 384, kMostPolishedSamples = 1024;
 constexpr std::size_t kFewestSeries = 4;
 constexpr std::size_t kSeriesAtOnce = 16;
 constexpr std::size_t kTileSamples = 16;  // or a few more: squares of four by four make a tile

@@ -23,6 +23,7 @@
 #include "double2.hpp"
 #include "lanes.hpp"
 #include "powers.hpp"
+#include "prefetch.hpp"
 #include "scale.hpp"
 
 namespace ewma {
@@ -34,9 +35,11 @@ constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a refer
 // Stretch::refine, exactly below another one, where they leave the reference by more than a part of
 // the largest |x| so far, or where the sums of what the block brings, if they start from nothing,
 // reach more than a part of it a sample: there they round by more than they forget. So all errors
-// stay under 2.5 ulp of the largest.
+// stay under 2.5 ulp of the largest. Where sums go on and the weight is known, what they have been
+// rounded by is by chance about 1 / sqrt(1 - beta^2) times what a step rounds, and the part
+// smaller.
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
-constexpr double kWide = 0.25, kWidePolished = 0.625, kWideSlow = 0.125;
+constexpr double kWideGoingOn = 0.75, kWidePolished = 0.625, kWideSlow = 0.125;
 constexpr double kOneSided = 0.125;
 // Up to this beta what lies before a block is soon forgotten, and so is what it was rounded by: D
 // goes on from the block before, and is u. A longer memory would add up what every step rounds.
@@ -49,6 +52,7 @@ constexpr double kVisibleInFloats = 0x1p-26;
 // Below this beta a mean can leave the reference and be back before the next sample looked at.
 constexpr double kEachBelow = 0.9;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
+constexpr int kAskedAhead = 2 * kLongBlock;  // samples that are asked for before they are worked on
 
 // sum_{i<=j} b^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane, of
 // two, of four, and the sum before these. b is beta or a power of it.
@@ -79,20 +83,24 @@ class Scan {
   Lanes x_ = {}, pairs_ = {}, fours_ = {}, sum_ = {};
 };
 
-// kSteady: the weight has stopped growing.
-template <typename T, bool kSteady>
+// What is known of the weight: that it grows, that it is one of a series' first (the samples before
+// all count, and there are fewer than kFirst), or that it has stopped growing.
+enum class Weight { kGrowing, kFirst, kSteady };
+
+template <typename T, Weight kWeight>
 class Stretch {
  public:
-  Stretch(const Powers& powers, Double2 mean, Double2 weight, double largest)
-      : powers_(powers), mean_(mean), weight_(weight), largest_(largest) {
+  // `before`: how many samples, if the weight is one of the first.
+  Stretch(const Powers& powers, Double2 mean, Double2 weight, double largest, std::size_t before)
+      : powers_(powers), mean_(mean), weight_(weight), largest_(largest), before_(before) {
     set_reference(static_cast<double>(static_cast<T>(mean.hi)));
   }
 
   // Smooths up to kStretch of the next n samples, or only takes whole blocks of them in where y is
-  // null; returns how many: it ends before a block that has a missing sample, is too large for this
-  // scale, or lies nearer to 0 than to the reference.
+  // null; returns how many: it leaves less than kSampled, and ends before a block that has a
+  // missing sample, is too large for this scale, or lies nearer to 0 than to the reference.
   std::size_t run(const T* x, T* y, std::size_t n) {
-    // A block with divisions is slower: the last of these goes little further than it must.
+    // Blocks whose weights grow are slower: the last of these goes little further than it must.
     const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
     const std::size_t longest = !is_long                   ? kBlock
                                 : powers_.beta > kSlowFrom ? kSlowBlock
@@ -100,13 +108,16 @@ class Stretch {
     std::size_t done = 0;
     while (done < n && done < kStretch && (kSteady || !powers_.is_steady(weight_.hi))) {
       const std::size_t left = n - done;
-      const int size = static_cast<int>(left < longest ? left : longest);
+      int size = static_cast<int>(left < longest ? left : longest);
       if (y != nullptr) {
+        size -= size % kSampled;
+        if (size == 0 || (kIsFirst && before_ + size > kFirst)) break;
         if (!block(x + done, y + done, size, done == 0)) break;
       } else if (left < longest || !take_in(x + done, size, done == 0)) {
         break;
       }
       done += size;
+      before_ += size;
     }
     if (done > 0) {
       mean_ = polish() && y != nullptr
@@ -121,6 +132,7 @@ class Stretch {
   double largest() const { return largest_; }
 
  private:
+  static constexpr bool kSteady = kWeight == Weight::kSteady, kIsFirst = kWeight == Weight::kFirst;
   // What refining is for does not show in a float, unless the reference is large.
   static constexpr bool kExact = sizeof(T) == sizeof(double);
 
@@ -154,47 +166,28 @@ class Stretch {
   };
 
   bool block(const T* x, T* y, int size, bool first) {
-    // What falls short of `width` is filled up in front with r, which adds nothing to the sums.
-    // Samples that the means replace are copied.
-    const int width = (size + kSampled - 1) / kSampled * kSampled, fill = width - size;
-    T filled[kLongBlock];
-    const auto fill_up = [&] {
-      if (fill == 0 && x != y) return x;
-      for (int j = 0; j < fill; ++j) filled[j] = static_cast<T>(r_);
-      std::memcpy(filled + fill, x, size * sizeof(T));
-      return static_cast<const T*>(filled);
-    };
-    const T* from = fill_up();
-    if (first && r_ != 0.0 && distances(from, width).sum > size * std::fabs(r_)) {
+    if (first && r_ != 0.0 && distances(x, kSampled).sum > kSampled * std::fabs(r_)) {
       set_reference(0.0);
-      from = fill_up();
     }
-
-    // What turns out not to fit below leaves its means there, which must not be where x lies.
-    T* const to = from == x ? y : filled;
-    double buffer[kExact ? kLongBlock : 1];
-    double* means = buffer;
-    if constexpr (kExact) {
-      if (to == y) means = y;
-    }
+    T means[kLongBlock];
+    T* const to = x == y ? means : y;  // samples may be asked for again
     const double mean_before = first ? mean_.hi : last_;
-    const bool goes_on = !polish() && powers_.beta <= kSlowFrom && fill == 0;
+    const bool goes_on = !polish() && powers_.beta <= kSlowFrom;
     const bool each = powers_.beta < kEachBelow;
     const auto smooth = polish()  ? &Stretch::smooth<Sums::kPolished, kExact>
                         : goes_on ? each ? &Stretch::smooth<Sums::kGoOn, kExact>
                                          : &Stretch::smooth<Sums::kGoOn, false>
-                        : each    ? &Stretch::smooth<Sums::kApart, kExact>
                                   : &Stretch::smooth<Sums::kApart, false>;
-    const Taken taken = (this->*smooth)(from, means, to, width, fill, mean_before);
-    if (!kExact && r_ != 0.0 && reference_shows(taken.distances, to, width)) {
+    const Taken taken = (this->*smooth)(x, to, size, mean_before);
+    const Distances& distance = taken.distances;
+    if (r_ != 0.0 &&
+        (distance.sum > size * std::fabs(r_) || (!kExact && reference_shows(distance, to, size)))) {
       if (!first) return false;
       set_reference(0.0);
       return block(x, y, size, true);
     }
-    const Distances& distance = taken.distances;
     // One comparison for all: NaN, infinity, and too large for this scale.
     if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
-    if (!first && r_ != 0.0 && distance.sum > size * std::fabs(r_)) return false;
     const bool wide = kExact && is_wide(taken, size);
     note(distance);
 
@@ -208,32 +201,29 @@ class Stretch {
     last_ = taken.last;
     if constexpr (kExact) {
       if (wide) {
-        last_ = powers_.beta < kExactBelow
-                    ? refine<true>(from, means, width, fill, mean_before, u, weight)
-                    : refine<false>(from, means, width, fill, mean_before, u, weight);
-      }
-      if (means == buffer) {
-        for (int j = 0; j < width; j += kLanes) store(to + j, load(means + j));
+        last_ = powers_.beta < kExactBelow ? refine<true>(x, to, size, mean_before, u, weight)
+                                           : refine<false>(x, to, size, mean_before, u, weight);
       }
     }
-    if (to == filled) std::memcpy(y, filled + fill, size * sizeof(T));
+    if (to != y) std::memcpy(y, means, size * sizeof(T));
     return true;
   }
 
   // Whether a float shows what is rounded because the reference is so large: no mean is near to 0
   // unless samples are as far from the reference.
-  bool reference_shows(const Distances& distance, const T* means, int width) const {
+  bool reference_shows(const Distances& distance, const T* means, int size) const {
     if (distance.sum < 0.5 * std::fabs(r_)) return false;
     Lanes nearest = all_lanes(kLargest);
-    for (int j = 0; j < width; j += kLanes) nearest = smaller(nearest, magnitude(load(means + j)));
+    for (int j = 0; j < size; j += kLanes) nearest = smaller(nearest, magnitude(load(means + j)));
     return kVisibleInFloats * std::fabs(r_) > smallest_lane(nearest);
   }
 
   bool is_wide(const Taken& taken, int size) const {
     if (polish() && !kSteady) return true;  // what a mean keeps of the one before is rounded
-    const double part = polish()                               ? kWidePolished
-                        : !kSteady || powers_.beta > kSlowFrom ? kWideSlow
-                                                               : kWide;
+    const double part = polish() ? kWidePolished
+                        : kWeight == Weight::kGrowing || powers_.beta > kSlowFrom
+                            ? kWideSlow
+                            : kWideGoingOn * powers_.wander;
     return taken.widest > part * largest_ || taken.largest_own > kOneSided * size * largest_;
   }
 
@@ -281,10 +271,10 @@ class Stretch {
     return true;
   }
 
-  Distances distances(const T* x, int width) const {
+  Distances distances(const T* x, int size) const {
     const Lanes minus_r = all_lanes(-r_);
     Lanes sum = {}, farthest = {};
-    for (int j = 0; j < width; j += kSampled) {
+    for (int j = 0; j < size; j += kSampled) {
       const Lanes d0 = magnitude(minus_r + load(x + j));
       const Lanes d1 = magnitude(minus_r + load(x + j + kLanes));
       const Lanes d2 = magnitude(minus_r + load(x + j + 2 * kLanes));
@@ -295,43 +285,47 @@ class Stretch {
     return {total(sum), largest_lane(farthest)};
   }
 
-  // Doubles go to `means`, for they may be refined; floats to `to`, as they are to come out.
   template <Sums kSums, bool kEach>
-  Taken smooth(const T* x, double* means, T* to, int width, int fill, double mean_before) const {
+  Taken smooth(const T* x, T* means, int size, double mean_before) const {
     const Powers& powers = powers_;
     const Lanes minus_r = all_lanes(-r_), alpha = all_lanes(powers.alpha);
     const Lanes u = all_lanes(u_.hi + u_.lo), w = all_lanes(weight_.hi);
+    const double* const parts = kIsFirst ? powers.first_parts(before_ + size) + before_ : nullptr;
     Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
           farthest = {};
     Scan scan(powers);
     if (kSums == Sums::kGoOn) scan.go_on_from(u_.hi + u_.lo, powers.undone());
-    for (int i = 0; i < width; i += kSampled) {
+    for (int i = 0; i < size; i += kSampled) {
+      soon_read(x + i + kAskedAhead, kSampled * sizeof(T));
       Lanes distance = {}, own = {}, change = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
-        const int k = j + 1 - fill;
         const Lanes x_j = load(x + j), d_j = minus_r + x_j;
         distance = magnitude(d_j);
         sum = sum + distance;
         own = scan.next(d_j);
-        const Lanes u_j = kSums == Sums::kGoOn ? own : own + u * powers.powers(k);
-        const Lanes w_j = kSteady ? w : powers.sums(k) + w * powers.powers(k);
-        change = kSteady ? u_j : u_j / w_j;
+        const Lanes u_j = kSums == Sums::kGoOn ? own : own + u * powers.powers(j + 1);
+        if constexpr (kSteady) {
+          change = u_j;
+        } else if constexpr (kIsFirst) {
+          change = load(parts + j) * u_j;
+        } else {
+          change = u_j / (powers.sums(j + 1) + w * powers.powers(j + 1));
+        }
         if constexpr (kEach) widest = larger_magnitude(widest, change);
         mean = (kSteady ? alpha * u_j : change) - minus_r;
         // With a small beta each mean is close to its sample, and to start from there,
         // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
         if constexpr (kSums == Sums::kPolished) {
-          Lanes keep = powers.keep(k);
-          if (!kSteady) keep = keep * ((powers.sums(k - 1) + w * powers.powers(k - 1)) / w_j);
+          Lanes keep = all_lanes(powers.beta);
+          if (!kSteady) {
+            keep = keep * ((powers.sums(j) + w * powers.powers(j)) /
+                           (powers.sums(j + 1) + w * powers.powers(j + 1)));
+          }
           const Lanes rough = mean;
           mean = x_j + keep * (back<1>(before, rough) - x_j);
           before = rough;
         }
-        if constexpr (kExact) {
-          store(means + j, mean);
-        } else {
-          store(to + j, mean);
-        }
+        store(means + j, mean);
       }
       farthest = larger(farthest, distance);
       if constexpr (kExact && kSums != Sums::kGoOn)
@@ -354,47 +348,57 @@ class Stretch {
   // is small and so known well, and m_j * w_j, summed up like samples, gives what y_j * w_j is off
   // by. u and w are the state before the block. Returns the last mean.
   template <bool kExactly>
-  double refine(const T* x, double* means, int width, int fill, double mean_before, Double2 u,
-                Double2 weight) {
+  double refine(const T* x, T* means, int size, double mean_before, Double2 u, Double2 weight) {
     const Double2 known = in_sums(two_sum(mean_before, -r_), weight);
     const Lanes off_before = all_lanes((u.hi - known.hi) + (u.lo - known.lo));
     const Lanes alpha = all_lanes(powers_.alpha);
     const Double2 steady = powers_.full_weight;
     const Lanes2 w{all_lanes(weight.hi), all_lanes(weight.lo)};
+    const std::size_t first = before_ + size;
+    const double* const sums = kIsFirst ? powers_.first_sums(first) + before_ : nullptr;
+    const double* const parts = kIsFirst ? powers_.first_parts(first) + before_ : nullptr;
     Lanes2 w_j{all_lanes(steady.hi), all_lanes(steady.lo)};
     Lanes before = all_lanes(mean_before), off = {};
-    double samples[kLongBlock];
-    for (int j = 0; j < width; j += kLanes) store(samples + j, load(x + j));
-    for (int j = 0; j < fill; ++j) samples[j] = means[j] = mean_before;  // misses nothing
     Scan scan(powers_);
-    for (int j = 0; j < width; j += kLanes) {
-      const int k = j + 1 - fill;
-      const Lanes mean = load(means + j), shifted = back<1>(before, mean);
-      const Lanes x_j = load(samples + j);
+    for (int j = 0; j < size; j += kLanes) {
+      const Lanes mean = load(means + j), shifted = back<1>(before, mean), x_j = load(x + j);
       Lanes miss;
-      if (kExactly) {
-        if (!kSteady) w_j = add(powers_.exact_sums(k), multiply(w, powers_.exact_powers(k)));
+      if constexpr (kExactly) {
+        if (!kSteady) {
+          w_j = add(powers_.exact_sums(j + 1), multiply(w, powers_.exact_powers(j + 1)));
+        }
         const Lanes2 rise = two_sum(x_j, -shifted), fall = two_sum(shifted, -mean);
         miss = fma(w_j.hi, fall.hi, rise.hi) + (rise.lo + (w_j.hi * fall.lo + w_j.lo * fall.hi));
       } else {
-        if (!kSteady) w_j.hi = powers_.sums(k) + w.hi * powers_.powers(k);
+        if constexpr (kIsFirst) {
+          w_j.hi = load(sums + j);
+        } else if constexpr (!kSteady) {
+          w_j.hi = powers_.sums(j + 1) + w.hi * powers_.powers(j + 1);
+        }
         miss = (x_j - shifted) + w_j.hi * (shifted - mean);
       }
-      off = scan.next(miss) + off_before * powers_.powers(k);
-      store(means + j, mean + (kSteady ? alpha * off : off / w_j.hi));
+      off = scan.next(miss) + off_before * powers_.powers(j + 1);
+      if constexpr (kSteady) {
+        store(means + j, mean + alpha * off);
+      } else if constexpr (kIsFirst) {
+        store(means + j, mean + load(parts + j) * off);
+      } else {
+        store(means + j, mean + off / w_j.hi);
+      }
       before = mean;
     }
     u_ = add(off[kLanes - 1], in_sums(two_sum(before[kLanes - 1], -r_), weight_));
-    return means[width - 1];
+    return means[size - 1];
   }
 
   const Powers& powers_;
-  Double2 mean_;       // before the stretch, then after it; scaled, as is all that follows
-  Double2 weight_;     // after the last block
-  Double2 u_;          // the same
-  double r_;           // the reference: the mean before the stretch, or 0 where that is nearer
-  double last_ = 0.0;  // the last mean, rounded
-  double largest_;     // of |x| so far, or less
+  Double2 mean_;        // before the stretch, then after it; scaled, as is all that follows
+  Double2 weight_;      // after the last block
+  Double2 u_;           // the same
+  double r_;            // the reference: the mean before the stretch, or 0 where that is nearer
+  double last_ = 0.0;   // the last mean, rounded
+  double largest_;      // of |x| so far, or less
+  std::size_t before_;  // samples, if the weight is one of the first
 };
 
 }  // namespace EWMA_ISA
