@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +37,7 @@ def measure() -> Iterator[Row]:
     yield from _into_out(rng.standard_normal(10**5))
     yield from _float32(rng.standard_normal(10**7).astype(np.float32))
     yield from _columns(rng.standard_normal((10**4, 10**3)))
-    yield from _few_columns(rng.standard_normal((10**5, 10)))
+    yield from _few_columns(rng.standard_normal(10**6))
     yield from _short_series(rng.standard_normal(10**6))
     yield from _gaps(rng.standard_normal(10**6), rng.random(10**6) < 0.1)
     yield from _spread(rng.standard_normal(10**6), rng.random(10**6) < 0.1)
@@ -89,38 +91,52 @@ def _float32(x: npt.NDArray[np.float32]) -> Iterator[Row]:
 
 def _columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
     better = partial(numbagg.move_exp_nanmean, x, alpha=ALPHA, axis=1)
-    for order in "CF":
-        ordered = np.asarray(x, order=order)  # type: ignore[call-overload]
-        for axis in (0, 1):
-            by_column = ordered if axis == 0 else ordered.T
-            pandas, polars = pd.DataFrame(by_column), pl.DataFrame(by_column)
-            yield from _rows(
-                f"10^4 × 10^3 float64, {order} order, time on axis {axis}",
-                partial(ewma.smooth, ordered, BETA, axis=axis),
-                {
-                    "x.copy()": (partial(ordered.copy, order="K"), Target("<=", 1.3)),
-                    "numbagg, axis 1 of C": (better, Target(">=", 1.7)),
-                    "pandas": (pandas.ewm(alpha=ALPHA).mean, Target(">=", 10)),
-                    "polars": (
-                        partial(polars.select, pl.all().ewm_mean(alpha=ALPHA)),
-                        Target(">=", 4),
-                    ),
-                },
-                rounds=15,
-            )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    shares = np.array_split(np.arange(len(x)), cores or 1)
+    with ThreadPoolExecutor(len(shares)) as pool:
+
+        def one_more() -> npt.NDArray[np.float64]:
+            """Return x + 1, which takes as long as new memory does."""
+            y = np.empty_like(x)
+            parts = [slice(share[0], share[-1] + 1) for share in shares]
+            list(pool.map(lambda part: np.add(x[part], 1, out=y[part]), parts))
+            return y
+
+        for order in "CF":
+            ordered = np.asarray(x, order=order)  # type: ignore[call-overload]
+            for axis in (0, 1):
+                by_column = ordered if axis == 0 else ordered.T
+                pandas, polars = pd.DataFrame(by_column), pl.DataFrame(by_column)
+                yield from _rows(
+                    f"10^4 × 10^3 float64, {order} order, time on axis {axis}",
+                    partial(ewma.smooth, ordered, BETA, axis=axis),
+                    {
+                        "x.copy()": (partial(ordered.copy, order="K"), Target("<=", 1.3)),
+                        "x + 1 on all cores": (one_more, None),
+                        "numbagg, axis 1 of C": (better, Target(">=", 1.7)),
+                        "pandas": (pandas.ewm(alpha=ALPHA).mean, Target(">=", 10)),
+                        "polars": (
+                            partial(polars.select, pl.all().ewm_mean(alpha=ALPHA)),
+                            Target(">=", 4),
+                        ),
+                    },
+                    rounds=15,
+                )
 
 
 def _few_columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
-    frame = pd.DataFrame(x.copy())
-    yield from _rows(
-        "10^5 × 10 float64, C order, time on axis 0",
-        partial(ewma.smooth, x, BETA),
-        {
-            "x.copy()": (x.copy, None),
-            "numbagg": (partial(numbagg.move_exp_nanmean, x, alpha=ALPHA, axis=0), None),
-            "pandas": (frame.ewm(alpha=ALPHA).mean, None),
-        },
-    )
+    for columns in (10, 100):
+        rows = x.reshape(-1, columns)
+        frame = pd.DataFrame(rows.copy())
+        yield from _rows(
+            f"10^6 float64 in {columns} columns, C order, time on axis 0",
+            partial(ewma.smooth, rows, BETA),
+            {
+                "x.copy()": (rows.copy, None),
+                "numbagg": (partial(numbagg.move_exp_nanmean, rows, alpha=ALPHA, axis=0), None),
+                "pandas": (frame.ewm(alpha=ALPHA).mean, None),
+            },
+        )
 
 
 def _short_series(x: npt.NDArray[np.float64]) -> Iterator[Row]:
@@ -243,16 +259,17 @@ def _memory() -> Iterator[Row]:
     ):
         command = [sys.executable, str(HERE / "smoothing_memory.py"), options]
         measured = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        # A column's mean has two doubles, and each thread works on all columns for a time. Groups
-        # come in any order: the state of each is kept, a line of the cache.
+        # A column's mean has two doubles, before the rows that are worked on and after them, and
+        # each thread works on all columns for a time. Groups come in any order: the state of each
+        # is kept, a line of the cache.
         columns, groups = measured["columns"], measured["groups"]
         yield Row(
             f"peak memory beyond input and output: {options}",
             [measured["beyond"]],
             "64 KiB a thread"
-            + ", and 16 bytes a column" * (columns > 0)
+            + ", and 32 bytes a column" * (columns > 0)
             + ", and 64 bytes a group" * (groups > 0),
-            [2 * (2**16 + 16 * columns) + 64 * groups],
+            [2 * (2**16 + 32 * columns) + 64 * groups],
             Target("<=", 1),
             mebibytes,
         )

@@ -158,6 +158,19 @@ def test_jumps_between_signs(beta, period, low):
         assert_close(y, exact)
 
 
+@pytest.mark.parametrize("beta", [0.9, 0.93, 0.95, 0.97])
+@pytest.mark.parametrize("length", [4, 8])
+def test_swings_at_the_start(length, beta):
+    """First means go far and come back within the lanes of one vector, of four or of eight."""
+    signs = np.where(np.arange(97) // length % 2, 1.0, -1.0)
+    for seed in range(60):
+        random = rng(seed)
+        x = signs * (2 - random.random(97) * 2.0 ** -random.integers(1, 40))
+        exact = exact_mean(x, beta)
+        for y in each_kernel(x, beta):
+            assert_close(y, exact)
+
+
 @pytest.mark.parametrize("beta", BETAS)
 def test_random_up_to_the_largest_of_both_signs(beta):
     # The largest |x| just below a power of two has a small ulp.

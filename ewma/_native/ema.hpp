@@ -115,11 +115,11 @@ class alignas(64) Series {
   }
 
  private:
-  static constexpr std::size_t kWorthIt = 16;      // fewer samples are faster one by one
-  static constexpr std::size_t kGathered = 2048;   // samples that are looked at for gaps at once
-  static constexpr double kFew = 3.0;              // samples
-  static constexpr double kSlowGaps = 0.92;        // what sums round by outlasts a few samples
-  static constexpr double kWideOverGaps = 0.25;    // where a weight, too, is a sum that goes on
+  static constexpr std::size_t kWorthIt = kSampled;  // fewer samples are done one by one
+  static constexpr std::size_t kGathered = 2048;     // samples that are looked at for gaps at once
+  static constexpr double kFew = 3.0;                // samples
+  static constexpr double kSlowGaps = 0.92;          // what sums round by outlasts a few samples
+  static constexpr double kWideOverGaps = 0.25;      // where a weight, too, is a sum that goes on
   static constexpr double kFaint = 1 / kTwoTo128;  // a weight that the next sample makes forgotten
 
   // One sample by the recurrence itself: the first, a few alone, and any block that has a missing
@@ -328,9 +328,9 @@ class alignas(64) Series {
   template <typename T>
   std::size_t run_unscaled(const T* x, T* y, std::size_t n) {
     if (steady()) return run<Weight::kSteady>(x, y, n);
-    const bool is_first = first_ > 0 && y != nullptr && powers_->beta >= kExactBelow;
-    const std::size_t done = is_first ? run<Weight::kFirst>(x, y, n) : 0;
-    return done > 0 ? done : run<Weight::kGrowing>(x, y, n);
+    const bool is_first =
+        first_ > 0 && first_ + kSampled <= kFirst && y != nullptr && powers_->beta >= kExactBelow;
+    return is_first ? run<Weight::kFirst>(x, y, n) : run<Weight::kGrowing>(x, y, n);
   }
 
   // Tiny samples, and those near the largest double, are multiplied on the way in.

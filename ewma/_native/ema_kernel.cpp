@@ -51,7 +51,7 @@ void run_columns(const T* x, std::size_t stride, T* y, std::size_t y_stride, std
   }
 }
 
-// Calls work(first, width) for columns as many as whose states stay in the second cache.
+// Calls work(first, width) for columns as many as whose states stay near.
 template <typename Work>
 void by_columns(std::size_t all, const Work& work) {
   for (std::size_t c = 0; c < all; c += kRowColumns) {

@@ -76,10 +76,17 @@ struct Powers {
   }
 
   const Powers& first(std::size_t count) const {
-    while (first_sums_.size() < count) {
-      first_sum_ = add(1.0, multiply(beta, first_sum_));
-      first_sums_.push_back(first_sum_.hi);
-      first_parts_.push_back(divide({1.0, 0.0}, first_sum_).hi);
+    first_sums_.reserve(kFirst), first_parts_.reserve(kFirst);
+    const Lanes one = all_lanes(1.0);
+    for (std::size_t done = first_sums_.size(); done < count; done += kBlock) {
+      first_sums_.resize(done + kBlock), first_parts_.resize(done + kBlock);
+      const Lanes2 w{all_lanes(first_sum_.hi), all_lanes(first_sum_.lo)};
+      for (int k = 1; k <= kBlock; k += kLanes) {
+        const Lanes sum = add(exact_sums(k), multiply(w, exact_powers(k))).hi;
+        store(&first_sums_[done + k - 1], sum);
+        store(&first_parts_[done + k - 1], one / sum);
+      }
+      first_sum_ = add(multiply(power(kBlock), first_sum_), sum(kBlock));
     }
     return *this;
   }

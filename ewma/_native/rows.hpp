@@ -16,7 +16,7 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr std::size_t kRowColumns = 16384;  // their states stay in the second cache
+constexpr std::size_t kRowColumns = 16384;  // their states take 32 bytes each, and stay near
 // Fewer wait for the row before for longer than it takes to bring each column's samples together.
 constexpr std::size_t kFewestColumns = 5;
 // Rows that are worked on side by side, the means of a few columns in registers. What fetches
@@ -61,7 +61,8 @@ class Rows {
       Tile<T> tile{x + row * stride, stride, y + row * y_stride, y_stride, at_once};
       if (rows - row < at_once) tile.rows = rows - row;
       pages.reach(tile.y + tile.rows * y_stride);
-      // They are looked at while they are worked on, or first where they would be lost.
+      // They are looked at while they are worked on; but first where the means replace them, and
+      // as long as columns have been nothing but 0.
       const bool can_go_back = tile.x != tile.y && !all_blank_ && blank_.empty();
       if (can_go_back && move_on(tile, false)) {
         count = tile.rows;

@@ -18,7 +18,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
-#include <type_traits>
 
 #include "double2.hpp"
 #include "lanes.hpp"
@@ -49,7 +48,8 @@ constexpr int kSlowBlock = 32 * kLanes;
 // What floats are worked on with has 29 more bits. Where the reference is so much farther from 0
 // than a mean that fewer than 3 are left beyond a float's own, it is 0 instead.
 constexpr double kVisibleInFloats = 0x1p-26;
-// Below this beta a mean can leave the reference and be back before the next sample looked at.
+// Below this beta, and where the weight is small, a mean can leave the reference and be back before
+// the next sample looked at.
 constexpr double kEachBelow = 0.9;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
 constexpr int kAskedAhead = 2 * kLongBlock;  // samples that are asked for before they are worked on
@@ -110,9 +110,9 @@ class Stretch {
       const std::size_t left = n - done;
       int size = static_cast<int>(left < longest ? left : longest);
       if (y != nullptr) {
+        if (kIsFirst && before_ + size > kFirst) size = static_cast<int>(kFirst - before_);
         size -= size % kSampled;
-        if (size == 0 || (kIsFirst && before_ + size > kFirst)) break;
-        if (!block(x + done, y + done, size, done == 0)) break;
+        if (size == 0 || !block(x + done, y + done, size, done == 0)) break;
       } else if (left < longest || !take_in(x + done, size, done == 0)) {
         break;
       }
@@ -132,7 +132,8 @@ class Stretch {
   double largest() const { return largest_; }
 
  private:
-  static constexpr bool kSteady = kWeight == Weight::kSteady, kIsFirst = kWeight == Weight::kFirst;
+  static constexpr bool kSteady = kWeight == Weight::kSteady, kIsFirst = kWeight == Weight::kFirst,
+                        kIsGrowing = kWeight == Weight::kGrowing;
   // What refining is for does not show in a float, unless the reference is large.
   static constexpr bool kExact = sizeof(T) == sizeof(double);
 
@@ -173,11 +174,13 @@ class Stretch {
     T* const to = x == y ? means : y;  // samples may be asked for again
     const double mean_before = first ? mean_.hi : last_;
     const bool goes_on = !polish() && powers_.beta <= kSlowFrom;
-    const bool each = powers_.beta < kEachBelow;
-    const auto smooth = polish()  ? &Stretch::smooth<Sums::kPolished, kExact>
-                        : goes_on ? each ? &Stretch::smooth<Sums::kGoOn, kExact>
-                                         : &Stretch::smooth<Sums::kGoOn, false>
-                                  : &Stretch::smooth<Sums::kApart, false>;
+    const bool each = kIsFirst || powers_.beta < kEachBelow;
+    auto smooth = !goes_on ? &Stretch::smooth<Sums::kApart, false>
+                  : each   ? &Stretch::smooth<Sums::kGoOn, kExact>
+                           : &Stretch::smooth<Sums::kGoOn, false>;
+    if constexpr (!kIsFirst) {  // small betas forget too soon for weights to be kept
+      if (polish()) smooth = &Stretch::smooth<Sums::kPolished, kExact>;
+    }
     const Taken taken = (this->*smooth)(x, to, size, mean_before);
     const Distances& distance = taken.distances;
     if (r_ != 0.0 &&
@@ -201,8 +204,9 @@ class Stretch {
     last_ = taken.last;
     if constexpr (kExact) {
       if (wide) {
-        last_ = powers_.beta < kExactBelow ? refine<true>(x, to, size, mean_before, u, weight)
-                                           : refine<false>(x, to, size, mean_before, u, weight);
+        const bool exactly = !kIsFirst && powers_.beta < kExactBelow;
+        last_ = exactly ? refine<!kIsFirst>(x, to, size, mean_before, u, weight)
+                        : refine<false>(x, to, size, mean_before, u, weight);
       }
     }
     if (to != y) std::memcpy(y, means, size * sizeof(T));
@@ -220,10 +224,9 @@ class Stretch {
 
   bool is_wide(const Taken& taken, int size) const {
     if (polish() && !kSteady) return true;  // what a mean keeps of the one before is rounded
-    const double part = polish() ? kWidePolished
-                        : kWeight == Weight::kGrowing || powers_.beta > kSlowFrom
-                            ? kWideSlow
-                            : kWideGoingOn * powers_.wander;
+    const double part = polish()                                 ? kWidePolished
+                        : kIsGrowing || powers_.beta > kSlowFrom ? kWideSlow
+                                                                 : kWideGoingOn * powers_.wander;
     return taken.widest > part * largest_ || taken.largest_own > kOneSided * size * largest_;
   }
 
@@ -304,23 +307,15 @@ class Stretch {
         sum = sum + distance;
         own = scan.next(d_j);
         const Lanes u_j = kSums == Sums::kGoOn ? own : own + u * powers.powers(j + 1);
-        if constexpr (kSteady) {
-          change = u_j;
-        } else if constexpr (kIsFirst) {
-          change = load(parts + j) * u_j;
-        } else {
-          change = u_j / (powers.sums(j + 1) + w * powers.powers(j + 1));
-        }
+        const Lanes w_j = kIsGrowing ? powers.sums(j + 1) + w * powers.powers(j + 1) : w;
+        change = kSteady ? u_j : kIsFirst ? load(parts + j) * u_j : u_j / w_j;
         if constexpr (kEach) widest = larger_magnitude(widest, change);
         mean = (kSteady ? alpha * u_j : change) - minus_r;
         // With a small beta each mean is close to its sample, and to start from there,
         // x_j + (1 - g_j) * (y_{j-1} - x_j), leaves only a part beta of what y_{j-1} was off by.
         if constexpr (kSums == Sums::kPolished) {
           Lanes keep = all_lanes(powers.beta);
-          if (!kSteady) {
-            keep = keep * ((powers.sums(j) + w * powers.powers(j)) /
-                           (powers.sums(j + 1) + w * powers.powers(j + 1)));
-          }
+          if (!kSteady) keep = keep * ((powers.sums(j) + w * powers.powers(j)) / w_j);
           const Lanes rough = mean;
           mean = x_j + keep * (back<1>(before, rough) - x_j);
           before = rough;
@@ -370,21 +365,13 @@ class Stretch {
         const Lanes2 rise = two_sum(x_j, -shifted), fall = two_sum(shifted, -mean);
         miss = fma(w_j.hi, fall.hi, rise.hi) + (rise.lo + (w_j.hi * fall.lo + w_j.lo * fall.hi));
       } else {
-        if constexpr (kIsFirst) {
-          w_j.hi = load(sums + j);
-        } else if constexpr (!kSteady) {
-          w_j.hi = powers_.sums(j + 1) + w.hi * powers_.powers(j + 1);
-        }
+        if (kIsFirst) w_j.hi = load(sums + j);
+        if (kIsGrowing) w_j.hi = powers_.sums(j + 1) + w.hi * powers_.powers(j + 1);
         miss = (x_j - shifted) + w_j.hi * (shifted - mean);
       }
       off = scan.next(miss) + off_before * powers_.powers(j + 1);
-      if constexpr (kSteady) {
-        store(means + j, mean + alpha * off);
-      } else if constexpr (kIsFirst) {
-        store(means + j, mean + load(parts + j) * off);
-      } else {
-        store(means + j, mean + off / w_j.hi);
-      }
+      const Lanes missed = kSteady ? alpha * off : kIsFirst ? load(parts + j) * off : off / w_j.hi;
+      store(means + j, mean + missed);
       before = mean;
     }
     u_ = add(off[kLanes - 1], in_sums(two_sum(before[kLanes - 1], -r_), weight_));
