@@ -97,8 +97,9 @@ class Stretch {
   }
 
   // Smooths up to kStretch of the next n samples, or only takes whole blocks of them in where y is
-  // null; returns how many: it leaves less than kSampled, and ends before a block that has a
-  // missing sample, is too large for this scale, or lies nearer to 0 than to the reference.
+  // null. Returns how many: it ends where fewer than kSampled are left (or less than a block),
+  // where another thing is known of the weight, and before a block that has a missing sample, is
+  // too large for this scale, or lies nearer to 0 than to the reference.
   std::size_t run(const T* x, T* y, std::size_t n) {
     // Blocks whose weights grow are slower: the last of these goes little further than it must.
     const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
