@@ -92,14 +92,13 @@ def _float32(x: npt.NDArray[np.float32]) -> Iterator[Row]:
 def _columns(x: npt.NDArray[np.float64]) -> Iterator[Row]:
     better = partial(numbagg.move_exp_nanmean, x, alpha=ALPHA, axis=1)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    shares = np.array_split(np.arange(len(x)), cores or 1)
-    with ThreadPoolExecutor(len(shares)) as pool:
+    with ThreadPoolExecutor(cores) as pool:
 
         def one_more() -> npt.NDArray[np.float64]:
             """Return x + 1, which takes as long as new memory does."""
             y = np.empty_like(x)
-            parts = [slice(share[0], share[-1] + 1) for share in shares]
-            list(pool.map(lambda part: np.add(x[part], 1, out=y[part]), parts))
+            shares = (np.array_split(each, cores or 1) for each in (x, y))
+            list(pool.map(lambda share, out: np.add(share, 1, out=out), *shares))
             return y
 
         for order in "CF":

@@ -149,7 +149,7 @@ def test_short_series_mean_beside_others_what_they_mean_alone(dtype, isa_limit, 
     # They are worked on side by side, so many at once and so many samples of each.
     rng = np.random.default_rng(0)
     shapes = [(4, 9), (5, 1), (12, 33), (128, 4), (131, 40), (135, 19), (33, 20), (3, 900)]
-    shapes += [(41, 400), (19, 403), (37, 900), (6, 1024), (5, 1025)]
+    shapes += [(41, 384), (19, 403), (37, 900), (6, 1024), (5, 1025), (41, 400), (6, 385), (7, 384)]
     for (count, time), beta in zip(shapes, cycle([0.9, 0.3, 0.5, 1.0])):
         x = rng.standard_normal((count, time)).astype(dtype)
         if care == "tiny":  # keeps its bits behind zeros, as those are of no scale yet

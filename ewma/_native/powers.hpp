@@ -15,7 +15,7 @@ constexpr int kBlock = 128;      // samples that wait together
 constexpr int kLongBlock = 256;  // the same where a block has no gaps; at least kBlock
 // First samples of a series whose weights are kept: up to a beta of 0.97 the weight grows no
 // longer.
-constexpr std::size_t kFirst = 1280;
+constexpr std::size_t kFirst = 10 * kBlock;
 
 struct Powers {
   double beta;

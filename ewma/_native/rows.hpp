@@ -54,8 +54,7 @@ class Rows {
   std::size_t run(const T* x, std::size_t stride, T* y, std::size_t y_stride, std::size_t rows,
                   NewPages& pages) {
     if (width_ < kFewestColumns || !take_over()) return 0;
-    const bool is_long = width_ * sizeof(T) >= kPage;
-    const std::size_t at_once = is_long ? kLongRowsAtOnce : kRowsAtOnce;
+    const std::size_t at_once = is_long<T>() ? kLongRowsAtOnce : kRowsAtOnce;
     std::size_t row = 0, count = at_once;
     for (; count == at_once && row < rows; row += count) {
       Tile<T> tile{x + row * stride, stride, y + row * y_stride, y_stride, at_once};
@@ -97,6 +96,12 @@ class Rows {
   }
 
  private:
+  // Whether a row fills pages of its own.
+  template <typename T>
+  bool is_long() const {
+    return width_ * sizeof(T) >= kPage;
+  }
+
   // From the columns, if they go together.
   bool take_over() {
     if (columns_.empty()) return start_.goes_with(start_);
@@ -172,8 +177,7 @@ class Rows {
     Double2 weight = weight_;
     for (std::size_t i = 0; i < tile.rows; ++i) steps[i] = next_step(powers_, weight);
     Lanes sum = {};  // of |x|
-    const bool one_by_one = width_ >= kFewColumns && width_ * sizeof(T) < kPage;
-    if (one_by_one) {
+    if (width_ >= kFewColumns && !is_long<T>()) {
       const double *hi = hi_.data(), *lo = lo_.data();
       for (std::size_t i = 0; i < tile.rows; ++i, hi = next_hi_.data(), lo = next_lo_.data()) {
         const auto all = [&](const auto& step) {
