@@ -140,6 +140,36 @@ def test_columns_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care)
 
 
 @pytest.mark.parametrize("isa_limit", [0, 1, 2])
+@pytest.mark.parametrize("beta", [0.3, 0.62, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("care", ["gap", "infinite", "2^400", "2^1000", "largest"])
+def test_what_needs_care_is_seen_wherever_it_lies_in_a_long_block(care, beta, isa_limit):
+    # Not every sample of a block is looked at; a large one and its opposite nearly cancel.
+    def smooth_by(x):
+        y = np.empty_like(x)
+        _core.smooth(x, y, 1, len(x), 1, beta, True, True, False, 1, isa_limit)
+        return y
+
+    x = np.random.default_rng(0).standard_normal(4000)
+    large = {"2^400": 2.0**400, "2^1000": 2.0**1000, "largest": np.finfo(float).max}.get(care)
+    for at in range(3000, 3033):
+        with_care, scale = x.copy(), 1.0
+        if large is None:
+            with_care[at] = np.nan if care == "gap" else np.inf
+            without = smooth_by(np.delete(x, at))
+            expected = np.insert(without, at, with_care[at])
+        else:
+            with_care[at : at + 2] = large, -large * (beta if at % 2 else 1)
+            scale = 2.0**-700  # exact, and all of it is of another scale
+            expected = smooth_by(with_care * scale)
+        slack = 4 * EPS * np.fmax.accumulate(np.abs(np.where(np.isinf(with_care), 0, with_care)))
+        with np.errstate(invalid="ignore"):
+            off = np.abs(smooth_by(with_care) * scale - expected)
+        kept = ~np.isfinite(with_care)
+        np.testing.assert_array_equal(smooth_by(with_care)[kept], with_care[kept])
+        assert (off[~kept] <= (slack * scale)[~kept]).all()
+
+
+@pytest.mark.parametrize("isa_limit", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("care", ["none", "gap", "large", "tiny"])
 @pytest.mark.parametrize(

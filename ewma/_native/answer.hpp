@@ -29,9 +29,7 @@ inline void advance(Series& series, const double* x, const double*, const double
 
 inline void advance(Statistics& statistics, const double* x, const double* a, const double* b,
                     double* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; i += kRows) {
-    statistics.run(x + i, a + i, b + i, y + i, n - i < kRows ? n - i : kRows);
-  }
+  for (std::size_t i = 0; i < n;) i += statistics.run(x + i, a + i, b + i, y + i, n - i);
 }
 
 // The way from the block's samples to tiles and back.

@@ -17,6 +17,8 @@ struct Twofold {
 using Double2 = Twofold<double>;
 using Lanes2 = Twofold<Lanes>;
 
+inline Lanes2 all_lanes(const Double2& x) { return {all_lanes(x.hi), all_lanes(x.lo)}; }
+
 using std::fma;
 
 // Knuth's sum: hi + lo == a + b exactly.

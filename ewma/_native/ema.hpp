@@ -229,7 +229,7 @@ class alignas(64) Series {
     const Lanes w = all_lanes(weight_.hi), one = all_lanes(1.0);
     Lanes counts = {}, tops = {}, rests = {};
     Scan counted(*powers_);
-    if (kGoesOn) counted.go_on_from(weight_.hi, powers_->undone());
+    if (kGoesOn) counted.go_on_from(weight_.hi);
     for (int j = 0; j < kBlock; j += kLanes) {
       const Lanes n_j = where_there(load(x + j), one, Lanes{});
       counts = counts + n_j;
@@ -248,7 +248,7 @@ class alignas(64) Series {
     const Lanes r = all_lanes(mean_.hi), u = all_lanes(before), in = all_lanes(scale.in);
     Lanes widest = {}, largest_own = {}, farthest = {};
     Scan summed(*powers_);
-    if (kGoesOn) summed.go_on_from(before, powers_->undone());
+    if (kGoesOn) summed.go_on_from(before);
     for (int j = 0; j < kBlock; j += kLanes) {
       const Lanes x_in = load(x + j), x_j = where_there(x_in, in * x_in, r);
       Lanes u_j = summed.next(x_j - r);

@@ -25,6 +25,13 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
+// Whether Lanes are one register: of two, little else fits beside them.
+#if defined(EWMA_VECTOR_LANES) && defined(__AVX__)
+constexpr bool kOneRegister = true;
+#else
+constexpr bool kOneRegister = false;
+#endif
+
 // Before a loop over vectors: they are to stay in registers.
 #if defined(__clang__)
 #define EWMA_UNROLLED _Pragma("unroll")

@@ -30,16 +30,26 @@ struct Powers {
         steady_weight((1.0 - 0x1p-52) / alpha),
         full_weight(divide({1.0, 0.0}, two_sum(1.0, -b))),
         wander(std::sqrt(alpha * (1.0 + b))) {
-    // Doubling: powers and sums right to the last bit, without a call of pow.
-    set(0, {1.0, 0.0}, {0.0, 0.0});
-    set(1, {beta, 0.0}, {1.0, 0.0});
-    for (int k = 1; k < kLongBlock; k *= 2) {
-      const Double2 factor = power(k), offset = sum(k);
-      for (int i = 1; i <= k; ++i) {
-        set(k + i, multiply(factor, power(i)), add(offset, multiply(factor, sum(i))));
+    // Powers and sums right to the last bit, without a call of pow: by doubling.
+    Double2 beta_k{1.0, 0.0}, before;
+    for (int k = 0; k <= kLanes; ++k) {
+      power_[k] = beta_k.hi, power_lo_[k] = beta_k.lo;
+      sum_[k] = before.hi, sum_lo_[k] = before.lo;
+      before = add(before, beta_k);
+      beta_k = multiply(beta, beta_k);
+      if (beta_k.hi < kLeast) beta_k = {};
+    }
+    for (int k = kLanes; k < kLongBlock; k *= 2) {
+      const Lanes2 factor = all_lanes(power(k)), offset = all_lanes(sum(k));
+      for (int i = 1; i <= k; i += kLanes) {
+        const Lanes2 more = multiply(factor, exact_powers(i));
+        const Lanes2 so_many = add(offset, multiply(factor, exact_sums(i)));
+        const Lanes least = all_lanes(kLeast), none = {};
+        store(power_ + k + i, where_below(more.hi, least, none, more.hi));
+        store(power_lo_ + k + i, where_below(more.hi, least, none, more.lo));
+        store(sum_ + k + i, so_many.hi), store(sum_lo_ + k + i, so_many.lo);
       }
     }
-    for (int j = 0; j < kLanes; ++j) undone_[j] = 1.0 / power(kLanes - 1 - j).hi;
     for (int j = 0; j < kBlock; ++j) {
       const Double2 weight = power(kBlock - 1 - j);
       weight_top_[j] = (weight.hi + 0x1p8) - 0x1p8;
@@ -61,26 +71,21 @@ struct Powers {
   // 1 + beta + ... + beta^k, and one divided by that, for k = 0 .. count - 1 and further.
   const double* first_sums(std::size_t count) const { return first(count).first_sums_.data(); }
   const double* first_parts(std::size_t count) const { return first(count).first_parts_.data(); }
-  // beta^-k for k = kLanes - 1 and on down to 0; infinite where beta is too small for that.
-  Lanes undone() const { return load(undone_); }
   // Of the powers for k = kBlock - 1 - j and on down: the bits above 2^-45, of which a block's sum
   // is exact, and the rest.
   Lanes2 weights_at_the_end(int j) const { return {load(weight_top_ + j), load(weight_rest_ + j)}; }
 
  private:
-  void set(int k, Double2 power, Double2 sum) {
-    // What is nothing beside a sample that counts in full is zero: denormals are slow.
-    if (power.hi < 1e-150) power = {};
-    power_[k] = power.hi, power_lo_[k] = power.lo;
-    sum_[k] = sum.hi, sum_lo_[k] = sum.lo;
-  }
+  // What is less than this is nothing beside a sample that counts in full, and zero: denormals are
+  // slow.
+  static constexpr double kLeast = 1e-150;
 
   const Powers& first(std::size_t count) const {
     first_sums_.reserve(kFirst), first_parts_.reserve(kFirst);
     const Lanes one = all_lanes(1.0);
     for (std::size_t done = first_sums_.size(); done < count; done += kBlock) {
       first_sums_.resize(done + kBlock), first_parts_.resize(done + kBlock);
-      const Lanes2 w{all_lanes(first_sum_.hi), all_lanes(first_sum_.lo)};
+      const Lanes2 w = all_lanes(first_sum_);
       for (int k = 1; k <= kBlock; k += kLanes) {
         const Lanes sum = add(exact_sums(k), multiply(w, exact_powers(k))).hi;
         store(&first_sums_[done + k - 1], sum);
@@ -94,7 +99,6 @@ struct Powers {
   double power_[kLongBlock + 1], power_lo_[kLongBlock + 1];
   double sum_[kLongBlock + 1], sum_lo_[kLongBlock + 1];
   double weight_top_[kBlock], weight_rest_[kBlock];
-  double undone_[kLanes];
   // Made when they are first asked for: powers are a thread's own.
   mutable std::vector<double> first_sums_, first_parts_;
   mutable Double2 first_sum_;

@@ -31,6 +31,8 @@ struct Moments {
 // Distances round by as much as the farthest of them. Where the variance is less than this part of
 // the sum of the changes' squares, that would show: what lies so far off may be forgotten by then.
 constexpr double kVisible = 0x1p-27;
+// The most samples of a block whose sums go on.
+constexpr int kSpreadBlock = 512;
 
 // What a variance is of S where the weight has stopped growing: 1 / w, or without bias w / P with
 // P = w^2 - 1 / (1 - beta^2) = 2 beta w / (1 - beta^2).
@@ -44,29 +46,49 @@ inline bool is_exact(double squares, double least) {  // squares is NaN where a 
   return squares <= kScaledLimit && kVisible * squares <= least;
 }
 
-// As spread_over_block below, with a weight that has stopped growing, and a beta up to kSlowFrom:
-// all sums go on from those before the block. As then d_j - m_j = beta (d_j - m_{j-1}),
+// As spread_over_block below, of `size` samples, a multiple of 2 kLanes up to kSpreadBlock, with a
+// weight that has stopped growing, and a beta up to kSlowFrom: all sums go on from those before the
+// block. As then d_j - m_j = beta (d_j - m_{j-1}),
 //
 //     beta S_j = sum_{i<=j} beta^(j-i) (d_i - m_i)^2 + beta^(j+1) beta S
 template <bool kRoot>
-bool spread_on(const Powers& powers, const double* x, bool bias, Moments& state, double* y) {
+bool spread_on(const Powers& powers, const double* x, int size, bool bias, Moments& state,
+               double* y) {
   const double beta = powers.beta;
   const Lanes mean = all_lanes(state.mean), gain = all_lanes(powers.alpha);
-  const Lanes of_scaled = all_lanes(steady_factor(powers, bias) / beta);
-  Scan sums(powers), spreads(powers);
-  sums.go_on_from(state.weight * state.rest, powers.undone());
-  spreads.go_on_from(beta * state.spread, powers.undone());
-  Lanes squares = {}, least = all_lanes(kLargest);
-  for (int j = 0; j < kBlock; j += kLanes) {
-    const Lanes distance = load(x + j) - mean;
-    const Lanes left = distance - gain * sums.next(distance);
-    const Lanes square = left * left;
-    const Lanes variance = of_scaled * spreads.next(square);
-    squares = squares + square;
-    least = smaller(least, variance);
-    store(y + j, kRoot ? root(variance) : variance);
+  // One sum after the other: a processor does not look far enough ahead for both at once.
+  double behind[1 + kSpreadBlock];
+  double* const squares = behind + 1;
+  behind[0] = beta * state.spread;
+  Scan sums(powers);
+  sums.go_on_from(state.weight * state.rest);
+  for (int j = 0; j < size; j += 2 * kLanes) {
+    const Lanes first = load(x + j) - mean, second = load(x + j + kLanes) - mean;
+    Lanes first_sum, second_sum;
+    sums.next(first, sums.before(first), second, load(x + j + kLanes - 1) - mean, first_sum,
+              second_sum);
+    const Lanes first_left = first - gain * first_sum, second_left = second - gain * second_sum;
+    store(squares + j, first_left * first_left);
+    store(squares + j + kLanes, second_left * second_left);
   }
-  if (!is_exact(total(squares) / (beta * beta), smallest_lane(least))) return false;
+  const Lanes factor = all_lanes(steady_factor(powers, bias) / beta);
+  Lanes sum = {}, least = all_lanes(kLargest);
+  Scan spreads(powers);
+  spreads.go_on_from(behind[0]);
+  for (int j = 0; j < size; j += 2 * kLanes) {
+    const Lanes first = load(squares + j), second = load(squares + j + kLanes);
+    sum = sum + (first + second);
+    Lanes first_spread, second_spread;
+    spreads.next(first, load(squares + j - 1), second, load(squares + j + kLanes - 1), first_spread,
+                 second_spread);
+    const Lanes first_variance = factor * first_spread, second_variance = factor * second_spread;
+    least = smaller(least, smaller(first_variance, second_variance));
+    store(y + j, kRoot ? root(first_variance) : first_variance);
+    store(y + j + kLanes, kRoot ? root(second_variance) : second_variance);
+  }
+  // The longer the block, the farther the same changes lead.
+  const double changes = total(sum) / (beta * beta) * (size / kBlock);
+  if (!is_exact(changes, smallest_lane(least))) return false;
   state.spread = spreads.last() / beta;
   const Double2 end = two_sum(state.mean, sums.last() / state.weight);
   state.mean = end.hi, state.rest = end.lo;
@@ -155,9 +177,7 @@ bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, c
   double decayed[kBlock], inverse[kBlock];  // v; 1 / (w P)
   Scan counts(powers), squared(powers, 2);
   if constexpr (kGoesOn) {
-    const Lanes undone = powers.undone();
-    counts.go_on_from(state.weight, undone);
-    squared.go_on_from(state.pairs, undone * undone);
+    counts.go_on_from(state.weight), squared.go_on_from(state.pairs);
   }
   // What was before the block, beside the sums of what is in it.
   const auto with = [](const Lanes& sum, const Lanes& before, const Lanes& power) {
@@ -178,8 +198,8 @@ bool spread_over_gaps(const Powers& powers, const double* x, int n, bool bias, c
   }
   Scan sums(powers), spreads(powers);
   if constexpr (kGoesOn) {
-    sums.go_on_from(state.weight * state.rest, powers.undone());
-    spreads.go_on_from(state.spread, powers.undone());
+    sums.go_on_from(state.weight * state.rest);
+    spreads.go_on_from(state.spread);
   }
   Lanes mean_before = all_lanes(state.rest), squares = {}, least = all_lanes(kLargest);
   for (int j = 0; j < n; j += kLanes) {

@@ -37,42 +37,33 @@ class Statistics {
     if (!request.options.debias) state_.weight = 1.0, empty_ = false;
   }
 
-  // The next n <= kRows samples x with their decays a and weights b, which are not looked at where
-  // there are powers; y may be x.
-  void run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
+  // The next of n samples x with their decays a and weights b, which are not looked at where there
+  // are powers; y may be x. Returns how many: n, or kRows and more.
+  std::size_t run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     Block block;
     double kept[kRows];
     if (x == y) {  // the samples are still asked for when results stand in their place
+      n = std::min(n, kRows);
       std::memcpy(kept, x, n * sizeof *x);
       x = kept;
     }
+    if (powers_ != nullptr && n >= kWorthIt && takes_blocks()) {
+      std::size_t done = gaps_ ? 0 : whole_block(x, y, n);
+      if (done > 0) return done;
+      n = std::min(n, kRows);
+      const bool had_gaps = gaps_;
+      if (block_with_gaps(x, y, n)) return n;
+      if (had_gaps && !gaps_) done = whole_block(x, y, n);
+      if (done > 0) return done;
+    }
+    n = std::min(n, kRows);
     if (powers_ != nullptr) {
-      if (n >= kWorthIt && takes_blocks()) {
-        const bool had_gaps = gaps_;
-        if (!had_gaps && whole_block(x, y, n)) return;
-        if (block_with_gaps(x, y, n)) return;
-        if (had_gaps && !gaps_ && whole_block(x, y, n)) return;
-      }
       const double weight = request_->options.debias ? 1.0 : powers_->alpha;
       for (std::size_t i = 0; i < n; ++i) block.a[i] = powers_->beta, block.b[i] = weight;
       a = block.a, b = block.b;
     }
-    if (state_.weight > 0.0 && scale_->in == 1.0) {
-      if (pending_ == 1.0 && total_magnitude(x, n) <= kScaledLimit) {
-        observe(x, a, b, y, n);
-        if (std::any_of(b, b + n, [](double count) { return count > 0.0; })) faded_ = 1.0;
-        last_ = y[n - 1];
-        seen_ = true;
-        return;
-      }
-      if (observe_over_gaps(x, a, b, y, n, block)) return;
-    }
-    // A larger scale starts with the sample that asks for it: those before it would end in 0.
-    for (std::size_t i = 0, end; i < n; i = end) {
-      while (is_too_large(x[i])) rescale();
-      for (end = i + 1; end < n && !is_too_large(x[end]);) ++end;
-      run_at_scale(x + i, a + i, b + i, y + i, end - i, block);
-    }
+    one_block(x, a, b, y, n, block);
+    return n;
   }
 
  private:
@@ -84,6 +75,27 @@ class Statistics {
   struct Block {
     double x[kRows], a[kRows], b[kRows], y[kRows];
   };
+
+  // Any block. a and b may be the room's own.
+  void one_block(const double* x, const double* a, const double* b, double* y, std::size_t n,
+                 Block& room) {
+    if (state_.weight > 0.0 && scale_->in == 1.0) {
+      if (pending_ == 1.0 && total_magnitude(x, n) <= kScaledLimit) {
+        observe(x, a, b, y, n);
+        if (std::any_of(b, b + n, [](double count) { return count > 0.0; })) faded_ = 1.0;
+        last_ = y[n - 1];
+        seen_ = true;
+        return;
+      }
+      if (observe_over_gaps(x, a, b, y, n, room)) return;
+    }
+    // A larger scale starts with the sample that asks for it: those before it would end in 0.
+    for (std::size_t i = 0, end; i < n; i = end) {
+      while (is_too_large(x[i])) rescale();
+      for (end = i + 1; end < n && !is_too_large(x[end]);) ++end;
+      run_at_scale(x + i, a + i, b + i, y + i, end - i, room);
+    }
+  }
 
   bool takes_blocks() const {
     return request_->statistic != Statistic::kMean && request_->options.debias &&
@@ -113,20 +125,30 @@ class Statistics {
     return rest;
   }
 
-  bool whole_block(const double* x, double* y, std::size_t n) {
-    if (n < kRows || !takes_whole_blocks()) return false;
+  // So many of the next n samples, if there are no gaps: kRows, or where sums go on the more, the
+  // longer that has gone well.
+  std::size_t whole_block(const double* x, double* y, std::size_t n) {
+    if (n < kRows || !takes_whole_blocks()) return 0;
     const bool root = request_->statistic == Statistic::kDeviation, bias = request_->bias;
     const bool steady = powers_->is_steady(state_.weight);
-    const auto run = !steady
-                         ? (root ? spread_over_block<false, true> : spread_over_block<false, false>)
-                     : powers_->beta > kSlowFrom
-                         ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
-                         : (root ? spread_on<true> : spread_on<false>);
-    if (!run(*powers_, x, bias, state_, y)) return false;
-    last_ = y[kRows - 1];
+    std::size_t size = kRows;
+    if (steady && powers_->beta <= kSlowFrom) {
+      size = std::min(n, longest_);
+      size -= size % (2 * kLanes);
+      const auto run = root ? spread_on<true> : spread_on<false>;
+      const bool good = run(*powers_, x, static_cast<int>(size), bias, state_, y);
+      longest_ = good ? std::min<std::size_t>(2 * size, kSpreadBlock) : kRows;
+      if (!good) return size == kRows ? 0 : whole_block(x, y, kRows);
+    } else {
+      const auto run =
+          steady ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
+                 : (root ? spread_over_block<false, true> : spread_over_block<false, false>);
+      if (!run(*powers_, x, bias, state_, y)) return 0;
+    }
+    last_ = y[size - 1];
     seen_ = true;
     settle();
-    return true;
+    return size;
   }
 
   // A block that may have gaps, of any length. Where the clock stops over them, what is there is
@@ -437,14 +459,15 @@ class Statistics {
   const Request* request_;
   const Powers* powers_;
   const Scale* scale_ = kScales;
-  Moments state_;               // scaled
-  double waited_ = 1.0;         // what a first sample that does not count yet has decayed
-  double pending_ = 1.0;        // what the gap before the next sample decays
-  double faded_ = 1.0;          // what is left since a sample last counted for something
-  double last_ = std::nan("");  // what came out last
-  bool empty_ = true;           // no sample counts yet
-  bool gaps_ = false;           // samples were missing in the last block: more are likely
-  bool seen_ = false;           // a sample was there
+  Moments state_;                // scaled
+  double waited_ = 1.0;          // what a first sample that does not count yet has decayed
+  double pending_ = 1.0;         // what the gap before the next sample decays
+  double faded_ = 1.0;           // what is left since a sample last counted for something
+  double last_ = std::nan("");   // what came out last
+  std::size_t longest_ = kRows;  // samples of a block
+  bool empty_ = true;            // no sample counts yet
+  bool gaps_ = false;            // samples were missing in the last block: more are likely
+  bool seen_ = false;            // a sample was there
 };
 
 }  // namespace EWMA_ISA

@@ -28,13 +28,13 @@
 namespace ewma {
 namespace EWMA_ISA {
 
-constexpr std::size_t kStretch = 16 * kLongBlock;  // samples that share a reference
+constexpr std::size_t kStretch = 4096;  // samples that share a reference
 
 // A block's means are polished, see Stretch::smooth, below one beta. They are refined, see
 // Stretch::refine, exactly below another one, where they leave the reference by more than a part of
 // the largest |x| so far, or where the sums of what the block brings, if they start from nothing,
 // reach more than a part of it a sample: there they round by more than they forget. So all errors
-// stay under 2.5 ulp of the largest. Where sums go on and the weight is known, what they have been
+// stay under 2.7 ulp of the largest. Where sums go on and the weight is known, what they have been
 // rounded by is by chance about 1 / sqrt(1 - beta^2) times what a step rounds, and the part
 // smaller.
 constexpr double kPolishBelow = 0.6, kExactBelow = 0.66;
@@ -45,6 +45,9 @@ constexpr double kOneSided = 0.125;
 constexpr double kSlowFrom = 0.97;
 // With it what a block brings is the larger a part of all, the longer the block is.
 constexpr int kSlowBlock = 32 * kLanes;
+// Where sums go on from blocks whose weight has stopped growing, a block may be as long as what is
+// done of the stretch. No longer: if one of its means goes far, all of it is refined.
+constexpr int kLongestBlock = kStretch / 2;
 // What floats are worked on with has 29 more bits. Where the reference is so much farther from 0
 // than a mean that fewer than 3 are left beyond a float's own, it is 0 instead.
 constexpr double kVisibleInFloats = 0x1p-26;
@@ -54,32 +57,48 @@ constexpr double kEachBelow = 0.9;
 constexpr int kSampled = 4 * kLanes;  // of so many samples kLanes are looked at to find that out
 constexpr int kAskedAhead = 2 * kLongBlock;  // samples that are asked for before they are worked on
 
-// sum_{i<=j} b^(j-i) * x_i for each j, kLanes samples a call: what is within reach of one lane, of
-// two, of four, and the sum before these. b is beta or a power of it.
+// sum_{i<=j} b^(j-i) * x_i for each j, kLanes samples a call or two times as many: what is within
+// reach of one lane, of two, of four, and the sum before these. b is beta or a power of it.
 class Scan {
  public:
   explicit Scan(const Powers& powers, int exponent = 1)
       : power_1_(all_lanes(powers.power(exponent).hi)),
         power_2_(all_lanes(powers.power(2 * exponent).hi)),
         power_4_(all_lanes(powers.power(4 * exponent).hi)),
-        power_all_(all_lanes(powers.power(kLanes * exponent).hi)) {}
+        power_all_(all_lanes(powers.power(kLanes * exponent).hi)),
+        power_two_(all_lanes(powers.power(2 * kLanes * exponent).hi)) {}
 
-  // Instead of from nothing: from where the last sum was u. `undone` are b^-k, see Powers.
-  void go_on_from(double u, const Lanes& undone) { sum_ = u * undone; }
+  // Instead of from nothing: from where the last sum was u, as if that had been a sample.
+  void go_on_from(double u) { sum_[kLanes - 1] = u, x_ = pairs_ = fours_ = sum_; }
 
-  Lanes next(const Lanes& x) {
-    const Lanes pairs = x + power_1_ * back<1>(x_, x);
-    const Lanes fours = pairs + power_2_ * back<2>(pairs_, pairs);
-    Lanes reached = fours;
-    if constexpr (kLanes == 8) reached = fours + power_4_ * back<4>(fours_, fours);
-    x_ = x, pairs_ = pairs, fours_ = fours;
-    sum_ = reached + power_all_ * sum_;
-    return sum_;
+  [[gnu::always_inline]] Lanes next(const Lanes& x) {
+    return sum_ = reached(x, before(x)) + power_all_ * sum_;
   }
+
+  // The same of two vectors, of which only the second waits for the sum before them; `x_before` are
+  // the samples in front of x.
+  [[gnu::always_inline]] void next(const Lanes& x, const Lanes& x_before, const Lanes& y,
+                                   const Lanes& y_before, Lanes& sum_x, Lanes& sum_y) {
+    const Lanes of_x = reached(x, x_before), of_y = reached(y, y_before);
+    sum_x = of_x + power_all_ * sum_;
+    sum_y = sum_ = (of_y + power_all_ * of_x) + power_two_ * sum_;
+  }
+
+  // The samples in front of x, which is next.
+  Lanes before(const Lanes& x) const { return back<1>(x_, x); }
   double last() const { return sum_[kLanes - 1]; }
 
  private:
-  const Lanes power_1_, power_2_, power_4_, power_all_;
+  [[gnu::always_inline]] Lanes reached(const Lanes& x, const Lanes& before) {
+    const Lanes pairs = x + power_1_ * before;
+    const Lanes fours = pairs + power_2_ * back<2>(pairs_, pairs);
+    Lanes all = fours;
+    if constexpr (kLanes == 8) all = fours + power_4_ * back<4>(fours_, fours);
+    x_ = x, pairs_ = pairs, fours_ = fours;
+    return all;
+  }
+
+  const Lanes power_1_, power_2_, power_4_, power_all_, power_two_;
   Lanes x_ = {}, pairs_ = {}, fours_ = {}, sum_ = {};
 };
 
@@ -101,15 +120,15 @@ class Stretch {
   // where another thing is known of the weight, and before a block that has a missing sample, is
   // too large for this scale, or lies nearer to 0 than to the reference.
   std::size_t run(const T* x, T* y, std::size_t n) {
+    const bool doubles = kSteady && y != nullptr && !polish() && powers_.beta <= kSlowFrom;
     // Blocks whose weights grow are slower: the last of these goes little further than it must.
-    const bool is_long = kSteady || y == nullptr || powers_.power(kLongBlock).hi > 1e-3;
-    const std::size_t longest = !is_long                   ? kBlock
-                                : powers_.beta > kSlowFrom ? kSlowBlock
-                                                           : kLongBlock;
+    const std::size_t longest = powers_.beta > kSlowFrom  ? kSlowBlock
+                                : kSteady || y == nullptr ? kLongBlock
+                                                          : kBlock;
     std::size_t done = 0;
     while (done < n && done < kStretch && (kSteady || !powers_.is_steady(weight_.hi))) {
-      const std::size_t left = n - done;
-      int size = static_cast<int>(left < longest ? left : longest);
+      const std::size_t left = n - done, most = doubles && done > longest ? done : longest;
+      int size = static_cast<int>(left < most ? left : most);
       if (y != nullptr) {
         if (kIsFirst && before_ + size > kFirst) size = static_cast<int>(kFirst - before_);
         size -= size % kSampled;
@@ -137,6 +156,8 @@ class Stretch {
                         kIsGrowing = kWeight == Weight::kGrowing;
   // What refining is for does not show in a float, unless the reference is large.
   static constexpr bool kExact = sizeof(T) == sizeof(double);
+  // Two vectors at once are faster, but for floats, which take long to load.
+  static constexpr bool kInPairs = kExact && kOneRegister;
 
   bool polish() const { return powers_.beta < kPolishBelow; }
   Double2 alpha() const { return {powers_.alpha, 0.0}; }
@@ -151,9 +172,9 @@ class Stretch {
     return kSteady ? divide(distance, alpha()) : multiply(distance, weight);
   }
 
-  // How far a block's samples lie from r: the sum, and the largest of a few.
+  // How far a block's samples lie from r: on average, and the farthest; of all or of a few.
   struct Distances {
-    double sum;
+    double average;
     double farthest;
   };
 
@@ -168,10 +189,10 @@ class Stretch {
   };
 
   bool block(const T* x, T* y, int size, bool first) {
-    if (first && r_ != 0.0 && distances(x, kSampled).sum > kSampled * std::fabs(r_)) {
+    if (first && r_ != 0.0 && distances(x, kSampled).average > std::fabs(r_)) {
       set_reference(0.0);
     }
-    T means[kLongBlock];
+    T means[kLongestBlock];
     T* const to = x == y ? means : y;  // samples may be asked for again
     const double mean_before = first ? mean_.hi : last_;
     const bool goes_on = !polish() && powers_.beta <= kSlowFrom;
@@ -185,13 +206,12 @@ class Stretch {
     const Taken taken = (this->*smooth)(x, to, size, mean_before);
     const Distances& distance = taken.distances;
     if (r_ != 0.0 &&
-        (distance.sum > size * std::fabs(r_) || (!kExact && reference_shows(distance, to, size)))) {
+        (distance.average > std::fabs(r_) || (!kExact && reference_shows(distance, to, size)))) {
       if (!first) return false;
       set_reference(0.0);
       return block(x, y, size, true);
     }
-    // One comparison for all: NaN, infinity, and too large for this scale.
-    if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
+    if (!is_good(distance) || !is_good(taken.last)) return false;
     const bool wide = kExact && is_wide(taken, size);
     note(distance);
 
@@ -208,6 +228,10 @@ class Stretch {
         const bool exactly = !kIsFirst && powers_.beta < kExactBelow;
         last_ = exactly ? refine<!kIsFirst>(x, to, size, mean_before, u, weight)
                         : refine<false>(x, to, size, mean_before, u, weight);
+        if (!is_good(last_)) {
+          u_ = u, weight_ = weight, last_ = mean_before;
+          return false;
+        }
       }
     }
     if (to != y) std::memcpy(y, means, size * sizeof(T));
@@ -217,7 +241,7 @@ class Stretch {
   // Whether a float shows what is rounded because the reference is so large: no mean is near to 0
   // unless samples are as far from the reference.
   bool reference_shows(const Distances& distance, const T* means, int size) const {
-    if (distance.sum < 0.5 * std::fabs(r_)) return false;
+    if (distance.average * size < 0.5 * std::fabs(r_)) return false;
     Lanes nearest = all_lanes(kLargest);
     for (int j = 0; j < size; j += kLanes) nearest = smaller(nearest, magnitude(load(means + j)));
     return kVisibleInFloats * std::fabs(r_) > smallest_lane(nearest);
@@ -245,6 +269,11 @@ class Stretch {
     if (!kSteady) weight_ = add(multiply(powers_.power(size), weight_), powers_.sum(size));
   }
 
+  // One comparison for NaN, infinity, and what is too large for this scale. What is not looked at
+  // is seen in the last mean, if it makes that one so; else it does no harm.
+  static bool is_good(const Distances& distance) { return distance.average <= kScaledLimit; }
+  static bool is_good(double mean) { return std::fabs(mean) <= kScaledLimit; }
+
   void note(const Distances& distance) {
     largest_ = larger(largest_, larger(std::fabs(r_), distance.farthest - std::fabs(r_)));
   }
@@ -252,12 +281,12 @@ class Stretch {
   // What a block of samples does to the state, without the means.
   bool take_in(const T* x, int size, bool first) {
     Distances distance = distances(x, size);
-    if (r_ != 0.0 && distance.sum > size * std::fabs(r_)) {
+    if (r_ != 0.0 && distance.average > std::fabs(r_)) {
       if (!first) return false;
       set_reference(0.0);
       distance = distances(x, size);
     }
-    if (!(distance.sum <= kLongBlock * kScaledLimit)) return false;
+    if (!is_good(distance)) return false;
     note(distance);
     const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
     Lanes a = {}, b = {}, c = {}, d = {};
@@ -286,7 +315,7 @@ class Stretch {
       sum = sum + ((d0 + d1) + (d2 + d3));
       farthest = larger(farthest, d3);
     }
-    return {total(sum), largest_lane(farthest)};
+    return {total(sum) / size, largest_lane(farthest)};
   }
 
   template <Sums kSums, bool kEach>
@@ -298,15 +327,26 @@ class Stretch {
     Lanes before = all_lanes(mean_before), mean = {}, widest = {}, largest_own = {}, sum = {},
           farthest = {};
     Scan scan(powers);
-    if (kSums == Sums::kGoOn) scan.go_on_from(u_.hi + u_.lo, powers.undone());
+    if (kSums == Sums::kGoOn) scan.go_on_from(u_.hi + u_.lo);
     for (int i = 0; i < size; i += kSampled) {
       soon_read(x + i + kAskedAhead, kSampled * sizeof(T));
-      Lanes distance = {}, own = {}, change = {};
+      Lanes x_j = {}, x_next = {}, distance = {}, own = {}, own_next = {}, change = {};
       for (int j = i; j < i + kSampled; j += kLanes) {
-        const Lanes x_j = load(x + j), d_j = minus_r + x_j;
-        distance = magnitude(d_j);
-        sum = sum + distance;
-        own = scan.next(d_j);
+        if constexpr (!kInPairs) {
+          x_j = load(x + j), distance = minus_r + x_j;
+          own = scan.next(distance);
+          if constexpr (!kExact) sum = sum + magnitude(distance);
+        } else if ((j - i) % (2 * kLanes) == 0) {
+          x_j = load(x + j), x_next = load(x + j + kLanes);
+          const Lanes first = minus_r + x_j;
+          distance = minus_r + x_next;
+          // To load samples again is faster than to move them between lanes.
+          const Lanes before_first = j == i ? scan.before(first) : minus_r + load(x + j - 1);
+          const Lanes before_next = minus_r + load(x + j + kLanes - 1);
+          scan.next(first, before_first, distance, before_next, own, own_next);
+        } else {
+          x_j = x_next, own = own_next;
+        }
         const Lanes u_j = kSums == Sums::kGoOn ? own : own + u * powers.powers(j + 1);
         const Lanes w_j = kIsGrowing ? powers.sums(j + 1) + w * powers.powers(j + 1) : w;
         change = kSteady ? u_j : kIsFirst ? load(parts + j) * u_j : u_j / w_j;
@@ -323,17 +363,19 @@ class Stretch {
         }
         store(means + j, mean);
       }
-      farthest = larger(farthest, distance);
+      if constexpr (kExact) sum = sum + magnitude(distance);
+      farthest = larger_magnitude(farthest, distance);
       if constexpr (kExact && kSums != Sums::kGoOn)
         largest_own = larger_magnitude(largest_own, own);
       if constexpr (kExact && !kEach) widest = larger_magnitude(widest, change);
     }
-    const double in_means = kSteady ? powers.alpha : 1.0;
+    const double in_means = kSteady ? powers.alpha : 1.0,
+                 looked_at = kExact ? size / (kSampled / kLanes) : size;
     return {scan.last(),
             largest_lane(largest_own),
             in_means * largest_lane(widest),
             mean[kLanes - 1],
-            {total(sum), largest_lane(farthest)}};
+            {total(sum) / looked_at, largest_lane(farthest)}};
   }
 
   // Means that go as far as the samples reach round by a few ulp on the way. By how much a mean
@@ -346,16 +388,16 @@ class Stretch {
   template <bool kExactly>
   double refine(const T* x, T* means, int size, double mean_before, Double2 u, Double2 weight) {
     const Double2 known = in_sums(two_sum(mean_before, -r_), weight);
-    const Lanes off_before = all_lanes((u.hi - known.hi) + (u.lo - known.lo));
     const Lanes alpha = all_lanes(powers_.alpha);
     const Double2 steady = powers_.full_weight;
-    const Lanes2 w{all_lanes(weight.hi), all_lanes(weight.lo)};
+    const Lanes2 w = all_lanes(weight);
     const std::size_t first = before_ + size;
     const double* const sums = kIsFirst ? powers_.first_sums(first) + before_ : nullptr;
     const double* const parts = kIsFirst ? powers_.first_parts(first) + before_ : nullptr;
-    Lanes2 w_j{all_lanes(steady.hi), all_lanes(steady.lo)};
+    Lanes2 w_j = all_lanes(steady);
     Lanes before = all_lanes(mean_before), off = {};
     Scan scan(powers_);
+    scan.go_on_from((u.hi - known.hi) + (u.lo - known.lo));
     for (int j = 0; j < size; j += kLanes) {
       const Lanes mean = load(means + j), shifted = back<1>(before, mean), x_j = load(x + j);
       Lanes miss;
@@ -370,7 +412,7 @@ class Stretch {
         if (kIsGrowing) w_j.hi = powers_.sums(j + 1) + w.hi * powers_.powers(j + 1);
         miss = (x_j - shifted) + w_j.hi * (shifted - mean);
       }
-      off = scan.next(miss) + off_before * powers_.powers(j + 1);
+      off = scan.next(miss);
       const Lanes missed = kSteady ? alpha * off : kIsFirst ? load(parts + j) * off : off / w_j.hi;
       store(means + j, mean + missed);
       before = mean;
