@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ewma import _core
-from ewma._decay import beta_from, given_decay
+from ewma._decay import beta_of, given_decay
 from ewma._elapsed import Times, check_index, is_duration, open_times
 from ewma._groups import Groups, open_groups
 from ewma._threads import thread_count
@@ -123,7 +124,7 @@ def _pair(name: str, value: Any, clock: Times | None) -> tuple[float, float]:
                 "times as dates"
             )
         return math.nan, clock.log_beta(name, value, math.nan)
-    beta = beta_from(**{name: value})
+    beta = beta_of(name, value)
     return beta, 0.0 if clock is None else clock.log_beta(name, value, beta)
 
 
@@ -251,8 +252,14 @@ def _for_kernel(block: Array) -> tuple[Array, str]:
     if block.dtype.kind == "c":
         block = block.view(np.float64 if block.dtype == np.complex128 else np.float32)
     if block.dtype.kind == "V":  # ml_dtypes' bfloat16, which has no buffer of its own
-        return block.view(np.uint16), block.dtype.name
-    return block, block.dtype.name
+        return block.view(np.uint16), _name_of(block.dtype)
+    return block, _name_of(block.dtype)
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    """Return a dtype's name, which NumPy puts together anew each time."""
+    return dtype.name
 
 
 def _writes_in_place(

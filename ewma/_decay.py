@@ -111,7 +111,11 @@ def beta_from(
     halflife: float | None = None,
 ) -> float:
     """Return beta from the one of its names that is given, 0.9 if none is."""
-    name, value = given_decay(beta=beta, alpha=alpha, com=com, span=span, halflife=halflife)
+    return beta_of(*given_decay(beta=beta, alpha=alpha, com=com, span=span, halflife=halflife))
+
+
+def beta_of(name: str, value: Any) -> float:
+    """Return beta from one of its names, and its value."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number; received {value!r}")
     return _CONVERSIONS[name](float(value))

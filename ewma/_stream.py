@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ewma import _core
 from ewma._answer import labels_along, result_dtype
-from ewma._decay import DEFAULT_BETA, Duration, beta_from, given_decay
+from ewma._decay import DEFAULT_BETA, Duration, beta_of, given_decay
 from ewma._elapsed import Times, as_text, duration, is_duration, open_times
 from ewma.containers import open_container
 
@@ -127,7 +127,7 @@ class EMA(_core.Stream):
         name, value = given_decay(beta=beta, alpha=alpha, com=com, span=span, halflife=halflife)
         lasts = name == "halflife" and is_duration(value)
         # A duration says nothing until there are times; then beta itself is not asked for.
-        beta = DEFAULT_BETA if lasts else beta_from(**{name: value})
+        beta = DEFAULT_BETA if lasts else beta_of(name, value)
         if not lasts and math.isinf(value):  # which JSON has no number for
             name, value = "beta", beta
         super().__init__(beta, bool(debias), bool(ignore_na), bool(fill))

@@ -1,5 +1,7 @@
 """Memory is first written at the ends of its pages, which must show neither in it nor around it."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,16 @@ GUARD = 1000  # items in front of the output and behind it
 
 def noise(*shape):
     return np.random.default_rng(0).standard_normal(shape)
+
+
+@lru_cache(maxsize=1)  # the tests of one follow each other
+def samples_and_means(gaps, dtype, shape, axis):
+    x = noise(*shape).astype(dtype)
+    if gaps:
+        x[np.random.default_rng(1).random(shape) < 1e-4] = np.nan
+    expected = x.copy()
+    smooth(expected, 0.9, axis=axis, threads=1, out=expected)  # nothing is new there
+    return x, expected
 
 
 def guarded(shape, dtype, offset):
@@ -38,11 +50,7 @@ def guarded(shape, dtype, offset):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_output(gaps, dtype, shape, axis, offset, threads):
-    x = noise(*shape).astype(dtype)
-    if gaps:
-        x[np.random.default_rng(1).random(shape) < 1e-4] = np.nan
-    expected = x.copy()
-    smooth(expected, 0.9, axis=axis, threads=1, out=expected)  # nothing is new there
+    x, expected = samples_and_means(gaps, dtype, shape, axis)
     memory, start, out = guarded(shape, x.dtype, offset)
     smooth(x, 0.9, axis=axis, threads=threads, out=out)
     np.testing.assert_allclose(out, expected, rtol=8 * np.finfo(dtype).eps, atol=1e-15)

@@ -328,8 +328,8 @@ class alignas(64) Series {
   template <typename T>
   std::size_t run_unscaled(const T* x, T* y, std::size_t n) {
     if (steady()) return run<Weight::kSteady>(x, y, n);
-    const bool is_first =
-        first_ > 0 && first_ + kSampled <= kFirst && y != nullptr && powers_->beta >= kExactBelow;
+    const bool is_first = first_ > 0 && first_ + std::size_t{kSampled} <= kFirst && y != nullptr &&
+                          powers_->beta >= kExactBelow;
     return is_first ? run<Weight::kFirst>(x, y, n) : run<Weight::kGrowing>(x, y, n);
   }
 

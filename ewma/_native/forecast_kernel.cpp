@@ -15,8 +15,8 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr int kLots = static_cast<int>(kBetasAtOnce) / kLanes;
-constexpr int kPerDivision = 4;     // samples that share one
-constexpr std::size_t kBlock = 64;  // samples whose gains are there at a time
+constexpr int kPerDivision = 4;           // samples that share one
+constexpr std::size_t kGainsAtOnce = 64;  // samples whose gains are there
 
 // The gains of kLanes betas for the samples of a block.
 class Gains {
@@ -38,7 +38,7 @@ class Gains {
   void go_on() {
     if (steady_) return;
     const Lanes before = weight_;
-    for (std::size_t i = 0; i < kBlock; i += kPerDivision) grow(i);
+    for (std::size_t i = 0; i < kGainsAtOnce; i += kPerDivision) grow(i);
     steady_ = true;
     for (int j = 0; j < kLanes; ++j) steady_ = steady_ && before[j] == weight_[j];
   }
@@ -61,7 +61,7 @@ class Gains {
   Lanes beta_[kPerDivision];  // beta^(j + 1)
   Lanes ones_[kPerDivision];  // 1 + beta + ... + beta^j
   Lanes weight_;
-  Lanes gains_[kBlock];
+  Lanes gains_[kGainsAtOnce];
   bool steady_ = false;
 };
 
@@ -74,8 +74,8 @@ static void forecast_errors_at_once(const double* x, std::size_t n, const double
     mean[k] = all_lanes(x[0]);
     sum[k] = all_lanes(0.0);
   }
-  for (std::size_t first = 1; first < n; first += kBlock) {
-    const std::size_t count = n - first < kBlock ? n - first : kBlock;
+  for (std::size_t first = 1; first < n; first += kGainsAtOnce) {
+    const std::size_t count = n - first < kGainsAtOnce ? n - first : kGainsAtOnce;
     for (int k = 0; k < kLots; ++k) gains[k].go_on();
     for (std::size_t i = 0; i < count; ++i) {
       const Lanes sample = all_lanes(x[first + i]);
