@@ -141,7 +141,7 @@ def test_columns_mean_beside_others_what_they_mean_alone(dtype, isa_limit, care)
 
 @pytest.mark.parametrize("isa_limit", [0, 1, 2])
 @pytest.mark.parametrize("beta", [0.3, 0.62, 0.8, 0.95, 0.99])
-@pytest.mark.parametrize("care", ["gap", "infinite", "2^400", "2^1000", "largest"])
+@pytest.mark.parametrize("care", ["gap", "infinite", "2^400", "2^1000", "largest", "too large"])
 def test_what_needs_care_is_seen_wherever_it_lies_in_a_long_block(care, beta, isa_limit):
     # Not every sample of a block is looked at; a large one and its opposite nearly cancel.
     def smooth_by(x):
@@ -150,7 +150,8 @@ def test_what_needs_care_is_seen_wherever_it_lies_in_a_long_block(care, beta, is
         return y
 
     x = np.random.default_rng(0).standard_normal(4000)
-    large = {"2^400": 2.0**400, "2^1000": 2.0**1000, "largest": np.finfo(float).max}.get(care)
+    most = np.finfo(float).max
+    large = {"2^400": 2.0**400, "2^1000": 2.0**1000, "largest": most, "too large": most}.get(care)
     for at in range(3000, 3033):
         with_care, scale = x.copy(), 1.0
         if large is None:
@@ -159,6 +160,8 @@ def test_what_needs_care_is_seen_wherever_it_lies_in_a_long_block(care, beta, is
             expected = np.insert(without, at, with_care[at])
         else:
             with_care[at : at + 2] = large, -large * (beta if at % 2 else 1)
+            if care == "too large":  # the sum of two, but not the third
+                with_care[at + 1 : at + 3] = large, -large
             scale = 2.0**-700  # exact, and all of it is of another scale
             expected = smooth_by(with_care * scale)
         slack = 4 * EPS * np.fmax.accumulate(np.abs(np.where(np.isinf(with_care), 0, with_care)))

@@ -55,13 +55,9 @@ def test_many_blocks(offset, digits, beta, bias):
     np.testing.assert_allclose(std(x, beta, bias=bias), np.sqrt(exact), rtol=digits, atol=1e-14)
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("beta", [0.5, 0.66, 0.9, 0.97, 0.9700001, 0.999])
-@pytest.mark.parametrize("share", [0.0, 0.1])
-def test_blocks_go_on_from_those_before(share, beta, bias):
-    x = np.random.default_rng(3).standard_normal(3000)
-    x[np.random.default_rng(4).random(3000) < share] = np.nan
-    mean, weight, spread, pairs, expected = (np.longdouble(0),) * 4 + ([],)
+def step_by_step(x, beta, bias=False):
+    """Return the variances that the recurrence makes in more digits, over gaps those before."""
+    mean, weight, spread, pairs, variances = (np.longdouble(0),) * 4 + ([],)
     for sample in x:
         before = beta * weight
         spread, pairs, weight = beta * spread, beta**2 * pairs, before
@@ -70,9 +66,29 @@ def test_blocks_go_on_from_those_before(share, beta, bias):
             spread += before / weight * (sample - mean) ** 2
             pairs += 2 * before
             mean += (sample - mean) / weight
-        expected.append(spread / weight if bias else spread * weight / pairs if pairs else np.nan)
+        variances.append(spread / weight if bias else spread * weight / pairs if pairs else np.nan)
+    return np.array(variances, float)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("beta", [0.5, 0.66, 0.9, 0.97, 0.9700001, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_blocks_go_on_from_those_before(share, beta, bias):
+    x = np.random.default_rng(3).standard_normal(3000)
+    x[np.random.default_rng(4).random(3000) < share] = np.nan
     found = var(x, beta, bias=bias, ignore_na=False, fill=True)
-    np.testing.assert_allclose(found, np.array(expected, float), rtol=1e-12)
+    np.testing.assert_allclose(found, step_by_step(x, beta, bias), rtol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.8, 0.97])
+@pytest.mark.parametrize("lasts", [1, 60, 400], ids="of {} samples".format)
+def test_a_rise_far_into_a_series(lasts, beta):
+    # Far from the mean before a long block digits are lost: it is done again in shorter ones.
+    noise = np.round(np.random.default_rng(5).standard_normal(2600) * 2**14) / 2**14
+    for at in (829, 1310, 1777):
+        for height in 2.0 ** np.arange(0, 25, 3):  # the reference has 64 bits
+            x = noise + height * np.clip((np.arange(2600) - at) / lasts, 0, 1)
+            np.testing.assert_allclose(var(x, beta), step_by_step(x, beta), rtol=1e-11)
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.9, 0.999])

@@ -12,10 +12,12 @@ namespace ewma {
 namespace EWMA_ISA {
 
 constexpr int kBlock = 128;      // samples that wait together
-constexpr int kLongBlock = 256;  // the same where a block has no gaps; at least kBlock
+constexpr int kLongBlock = 256;  // the same where a block has no gaps: as far as there are powers
 // First samples of a series whose weights are kept: up to a beta of 0.97 the weight grows no
 // longer.
 constexpr std::size_t kFirst = 10 * kBlock;
+
+static_assert(kLongBlock >= kBlock && (kLongBlock & (kLongBlock - 1)) == 0, "made by doubling");
 
 struct Powers {
   double beta;

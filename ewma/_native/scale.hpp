@@ -11,7 +11,8 @@ namespace EWMA_ISA {
 
 // A series' samples are multiplied by a power of two on the way in, chosen by the largest |x| so
 // far, so that neither sums near the largest double overflow nor denormals lose bits or time. The
-// scale changes when a scaled sample would exceed kScaledLimit.
+// scale changes when a scaled sample would exceed kScaledLimit, but for one amid a block of means
+// (stretch.hpp) that is forgotten before this ends.
 struct Scale {
   double in;   // multiplies samples
   double out;  // 1 / in

@@ -87,7 +87,7 @@ bool spread_on(const Powers& powers, const double* x, int size, bool bias, Momen
     store(y + j + kLanes, kRoot ? root(second_variance) : second_variance);
   }
   // The longer the block, the farther the same changes lead.
-  const double changes = total(sum) / (beta * beta) * (size / kBlock);
+  const double changes = total(sum) / (beta * beta) * size / kBlock;
   if (!is_exact(changes, smallest_lane(least))) return false;
   state.spread = spreads.last() / beta;
   const Double2 end = two_sum(state.mean, sums.last() / state.weight);

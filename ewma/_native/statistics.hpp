@@ -38,7 +38,7 @@ class Statistics {
   }
 
   // The next of n samples x with their decays a and weights b, which are not looked at where there
-  // are powers; y may be x. Returns how many: n, or kRows and more.
+  // are powers; y may be x. Returns how many: n, or at least kRows.
   std::size_t run(const double* x, const double* a, const double* b, double* y, std::size_t n) {
     Block block;
     double kept[kRows];
@@ -137,7 +137,8 @@ class Statistics {
       size -= size % (2 * kLanes);
       const auto run = root ? spread_on<true> : spread_on<false>;
       const bool good = run(*powers_, x, static_cast<int>(size), bias, state_, y);
-      longest_ = good ? std::min<std::size_t>(2 * size, kSpreadBlock) : kRows;
+      if (good && 2 * size > longest_) longest_ = std::min<std::size_t>(2 * size, kSpreadBlock);
+      if (!good) longest_ = kRows;
       if (!good) return size == kRows ? 0 : whole_block(x, y, kRows);
     } else {
       const auto run =

@@ -117,8 +117,8 @@ class Stretch {
 
   // Smooths up to kStretch of the next n samples, or only takes whole blocks of them in where y is
   // null. Returns how many: it ends where fewer than kSampled are left (or less than a block),
-  // where another thing is known of the weight, and before a block that has a missing sample, is
-  // too large for this scale, or lies nearer to 0 than to the reference.
+  // where another thing is known of the weight, and before a block that has a missing sample, ends
+  // or on average is too large for this scale, or lies nearer to 0 than to the reference.
   std::size_t run(const T* x, T* y, std::size_t n) {
     const bool doubles = kSteady && y != nullptr && !polish() && powers_.beta <= kSlowFrom;
     // Blocks whose weights grow are slower: the last of these goes little further than it must.
@@ -211,7 +211,7 @@ class Stretch {
       set_reference(0.0);
       return block(x, y, size, true);
     }
-    if (!is_good(distance) || !is_good(taken.last)) return false;
+    if (!is_good(distance.average) || !is_good(taken.last)) return false;
     const bool wide = kExact && is_wide(taken, size);
     note(distance);
 
@@ -269,10 +269,11 @@ class Stretch {
     if (!kSteady) weight_ = add(multiply(powers_.power(size), weight_), powers_.sum(size));
   }
 
-  // One comparison for NaN, infinity, and what is too large for this scale. What is not looked at
-  // is seen in the last mean, if it makes that one so; else it does no harm.
-  static bool is_good(const Distances& distance) { return distance.average <= kScaledLimit; }
-  static bool is_good(double mean) { return std::fabs(mean) <= kScaledLimit; }
+  // One comparison for NaN, infinity, and what is too large for this scale. Of what is not looked
+  // at, NaN and infinity reach the last mean, and so does a sum that overflows: in the last lane
+  // itself, or, as then a mean has gone far, when all are refined. A sample that is merely too
+  // large and forgotten again does no harm.
+  static bool is_good(double x) { return std::fabs(x) <= kScaledLimit; }
 
   void note(const Distances& distance) {
     largest_ = larger(largest_, larger(std::fabs(r_), distance.farthest - std::fabs(r_)));
@@ -286,7 +287,7 @@ class Stretch {
       set_reference(0.0);
       distance = distances(x, size);
     }
-    if (!is_good(distance)) return false;
+    if (!is_good(distance.average)) return false;
     note(distance);
     const Lanes minus_r = all_lanes(-r_), power = all_lanes(powers_.power(4 * kLanes).hi);
     Lanes a = {}, b = {}, c = {}, d = {};
