@@ -47,16 +47,17 @@ class Statistics {
       std::memcpy(kept, x, n * sizeof *x);
       x = kept;
     }
-    if (powers_ != nullptr && n >= kWorthIt && takes_blocks()) {
-      std::size_t done = gaps_ ? 0 : whole_block(x, y, n);
-      if (done > 0) return done;
-      n = std::min(n, kRows);
-      const bool had_gaps = gaps_;
-      if (block_with_gaps(x, y, n)) return n;
-      if (had_gaps && !gaps_) done = whole_block(x, y, n);
+    const bool in_blocks = powers_ != nullptr && n >= kWorthIt && takes_blocks();
+    const bool had_gaps = gaps_;
+    if (in_blocks && !had_gaps) {
+      const std::size_t done = whole_block(x, y, n);
       if (done > 0) return done;
     }
     n = std::min(n, kRows);
+    if (in_blocks) {
+      if (block_with_gaps(x, y, n)) return n;
+      if (had_gaps && !gaps_ && whole_block(x, y, n) > 0) return n;
+    }
     if (powers_ != nullptr) {
       const double weight = request_->options.debias ? 1.0 : powers_->alpha;
       for (std::size_t i = 0; i < n; ++i) block.a[i] = powers_->beta, block.b[i] = weight;
@@ -136,10 +137,11 @@ class Statistics {
       size = std::min(n, longest_);
       size -= size % (2 * kLanes);
       const auto run = root ? spread_on<true> : spread_on<false>;
-      const bool good = run(*powers_, x, static_cast<int>(size), bias, state_, y);
-      if (good && 2 * size > longest_) longest_ = std::min<std::size_t>(2 * size, kSpreadBlock);
-      if (!good) longest_ = kRows;
-      if (!good) return size == kRows ? 0 : whole_block(x, y, kRows);
+      if (!run(*powers_, x, static_cast<int>(size), bias, state_, y)) {
+        longest_ = kRows;
+        return size == kRows ? 0 : whole_block(x, y, kRows);
+      }
+      longest_ = std::max(longest_, std::min<std::size_t>(2 * size, kSpreadBlock));
     } else {
       const auto run =
           steady ? (root ? spread_over_block<true, true> : spread_over_block<true, false>)
